@@ -1,0 +1,178 @@
+"""Config: every number that defines an agent and its training, and the presets, each a diff of its parent."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+
+class ConfigError(ValueError):
+    """A setting that does not exist or cannot be: one sentence that says what would be right."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One agent's settings; a "step" is one agent step in one world, 4 frames on Atari."""
+
+    # The network
+    body: Literal["nature", "mlp", "impala"] = "nature"  # "mlp" is used for worlds that are no pictures
+    width: float = 1.0  # factor on the convolutions' channels
+    hidden: tuple[int, ...] = (512,)  # the head's hidden layers, units
+    mlp_hidden: tuple[int, ...] = (120, 84)  # the MLP body's layers, units
+    dueling: bool = False
+    noisy: bool = False
+    noisy_sigma: float = 0.5  # initial sigma_0
+    distribution: Literal["expectation", "categorical"] = "expectation"
+    atoms: int = 51  # categorical only
+    value_min: float = -10.0  # the support's ends, clipped return; categorical only
+    value_max: float = 10.0
+    precision: Literal["float32", "bfloat16"] = "float32"  # of everything but the output layers and the optimiser
+
+    # The target
+    discount: float = 0.99  # gamma, per step
+    n_step: int = 1  # rewards summed before the bootstrap
+    double: bool = False
+    target_period_updates: int = 2_000  # updates between copies to the target network
+    reward_clip: float = 1.0  # rewards are clipped to +-this for learning; 0 leaves them raw
+    life_loss_terminal: bool = True  # no bootstrap across a lost life; only the nature protocol tells of lives
+
+    # The optimiser
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    loss: Literal["huber", "squared"] = "huber"  # of the TD error; expectation only
+    learning_rate: float = 6.25e-5
+    learning_rate_end: float = 6.25e-5  # reached linearly at anneal_steps
+    optimizer_eps: float = 1.5e-4
+    max_grad_norm: float = 0.0  # global norm; 0 does not clip
+
+    # Replay
+    batch_size: int = 32  # transitions
+    steps_per_update: float = 4.0  # steps for each update
+    learning_starts: int = 20_000  # steps
+    replay_capacity: int = 1_000_000  # steps
+    priority_exponent: float = 0.0  # alpha; 0 samples uniformly
+    importance_start: float = 0.4  # beta at the first step ...
+    importance_end: float = 1.0  # ... and at anneal_steps
+    anneal_steps: int = 10_000_000  # steps over which beta and the learning rate move
+
+    # Exploration
+    num_envs: int = 8
+    epsilon_start: float = 1.0
+    epsilon_end: float = 0.01
+    epsilon_steps: int = 250_000  # steps from the first value to the last
+    evaluation_epsilon: float = 0.001
+
+    # The run
+    checkpoint_steps: int = 100_000  # steps
+
+    def __post_init__(self) -> None:
+        """Check every value; raise ConfigError with one sentence."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float):
+                _require(math.isfinite(value), field.name, value, "a finite number")
+        for name in ("batch_size", "n_step", "num_envs", "target_period_updates", "replay_capacity", "checkpoint_steps",
+                     "anneal_steps", "epsilon_steps"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("steps_per_update", "learning_rate", "optimizer_eps", "width", "noisy_sigma"):
+            _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
+        for name in ("reward_clip", "max_grad_norm", "learning_starts", "learning_rate_end"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        for name in ("discount", "epsilon_start", "epsilon_end", "evaluation_epsilon", "priority_exponent",
+                     "importance_start", "importance_end"):
+            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "between 0 and 1")
+        for name in ("hidden", "mlp_hidden"):
+            widths = getattr(self, name)
+            _require(all(units >= 1 for units in widths), name, widths, "positive widths")
+        _require(self.atoms >= 2, "atoms", self.atoms, "at least 2")
+        _require(self.value_min < self.value_max, "value_min", self.value_min, f"below value_max = {self.value_max}")
+        _require(self.learning_starts < self.replay_capacity, "learning_starts", self.learning_starts,
+                 f"below replay_capacity = {self.replay_capacity}: learning would never start")
+
+    def epsilon(self, step: int) -> float:
+        """Return epsilon at `step`: linear from start to end, constant after."""
+        return _linear(step, self.epsilon_steps, self.epsilon_start, self.epsilon_end)
+
+    def importance_exponent(self, step: int) -> float:
+        """Return beta at `step`; 0 without priorities, where all weights are 1."""
+        if self.priority_exponent == 0.0:
+            return 0.0
+        return _linear(step, self.anneal_steps, self.importance_start, self.importance_end)
+
+    def learning_rate_at(self, step: int) -> float:
+        """Return the learning rate at `step`."""
+        return _linear(step, self.anneal_steps, self.learning_rate, self.learning_rate_end)
+
+    def with_settings(self, settings: dict[str, Any]) -> Config:
+        """Return this config with `settings` changed: values as typed, or strings as a user writes them.
+
+        Raises:
+            ConfigError: an unknown key (with the nearest names) or a value of the wrong kind.
+
+        """
+        hints = get_type_hints(Config)
+        parsed = {}
+        for key, value in settings.items():
+            if key not in hints:
+                raise ConfigError(f"unknown setting {key!r}{nearest(key, hints)}")
+            parsed[key] = _parse(key, value, hints[key])
+        return replace(self, **parsed)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all fields as plain values, tuples as lists: what TOML and JSON can hold."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+
+def difference(config: Config, parent: Config) -> dict[str, tuple[Any, Any]]:
+    """Return the fields in which two configs differ: name -> (parent's value, config's value)."""
+    pairs = {f.name: (getattr(parent, f.name), getattr(config, f.name)) for f in fields(Config)}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def nearest(name: str, known: Any, count: int = 3) -> str:
+    """Return '; did you mean a, b or c?' from the names nearest to `name`, or the whole list when none is near."""
+    close = difflib.get_close_matches(name, list(known), count, cutoff=0.4)
+    if not close:
+        return f"; known are {', '.join(sorted(known))}"
+    return f"; did you mean {' or '.join([', '.join(close[:-1]), close[-1]] if len(close) > 1 else close)}?"
+
+
+def _linear(step: int, steps: int, start: float, end: float) -> float:
+    return start + (end - start) * min(max(step, 0) / steps, 1.0)
+
+
+def _require(condition: bool, name: str, value: Any, right: str) -> None:
+    if not condition:
+        raise ConfigError(f"{name} = {value} is not possible: it must be {right}")
+
+
+def _parse(key: str, value: Any, kind: Any) -> Any:
+    """Return `value` as the field `key` of type `kind` holds it."""
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise ConfigError(f"{key} = {value!r} is not possible: it must be one of {', '.join(get_args(kind))}")
+        return value
+    try:
+        if kind is bool:
+            return {"true": True, "false": False, "1": True, "0": False}[str(value).lower()]
+        if kind is int:
+            return _whole(value)
+        if kind is float:
+            if isinstance(value, bool):
+                raise TypeError
+            return float(value)
+        parts = value.strip("()[]").split(",") if isinstance(value, str) else value
+        return tuple(_whole(part) for part in parts if str(part).strip())
+    except (KeyError, ValueError, TypeError, OverflowError):
+        wanted = {bool: "true or false", int: "a whole number", float: "a number"}
+        right = wanted.get(kind, "whole numbers, as 512,512")
+        raise ConfigError(f"{key} = {value!r} is not possible: it must be {right}") from None
+
+
+def _whole(value: Any) -> int:
+    """Return `value` as an int, 1e6 and 1_000 included; raise ValueError or OverflowError if it is none."""
+    number = float(str(value).replace("_", ""))
+    if number != int(number):
+        raise ValueError
+    return int(number)

@@ -1,0 +1,150 @@
+"""DQN: one agent for the whole value-based family; its variants are settings."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..networks import CNN, MLP, CategoricalHead, ExpectationHead, Impala, QNetwork
+from ..networks import cast_hidden, nature_layers, resample_noise, silence_noise
+from .config import Config
+from .losses import bootstrap, choose, cross_entropy, huber, project, squared
+from .optimiser import Optimiser
+from .replay import Batch
+
+
+def build_network(config: Config, obs_shape: Sequence[int], actions: int) -> QNetwork:
+    """Return the Q-network that `config` describes for observations of `obs_shape` and `actions` actions."""
+    body: nn.Module
+    if len(obs_shape) != 3 or config.body == "mlp":
+        body = MLP(int(torch.Size(obs_shape).numel()), config.mlp_hidden)
+    elif config.body == "nature":
+        body = CNN(tuple(obs_shape), nature_layers(config.width))
+    else:
+        body = Impala(tuple(obs_shape), width=config.width)
+    features: int = body.out_features  # type: ignore[assignment]
+    head: ExpectationHead | CategoricalHead
+    if config.distribution == "categorical":
+        head = CategoricalHead(
+            features, actions, config.atoms, config.value_min, config.value_max,
+            hidden=config.hidden, dueling=config.dueling, noisy=config.noisy,
+        )
+    else:
+        head = ExpectationHead(features, actions, hidden=config.hidden, dueling=config.dueling, noisy=config.noisy)
+    return QNetwork(body, head)
+
+
+class DQN:
+    """Q-learning with a target network (Mnih et al. 2015), and its double, dueling, noisy and categorical variants.
+
+    Args:
+        config: the settings.
+        obs_shape: of one observation.
+        actions: how many.
+        seed: of the initial weights, the exploration and the noise.
+        device: where it computes.
+
+    """
+
+    def __init__(
+        self, config: Config, obs_shape: Sequence[int], actions: int, *, seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Build both networks, equal at first, and the optimiser."""
+        self.config, self.obs_shape, self.actions = config, tuple(obs_shape), actions
+        self.device = torch.device(device)
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
+            torch.manual_seed(seed)
+            self.online = build_network(config, obs_shape, actions).to(self.device)
+        if config.precision == "bfloat16":
+            cast_hidden(self.online, torch.bfloat16)
+        self.target = copy.deepcopy(self.online).requires_grad_(False)
+        self.optimiser = Optimiser(self.online, config)
+        self.generator = torch.Generator(device=self.device).manual_seed(seed)
+        self._td_loss = huber if config.loss == "huber" else squared
+        self._sums = torch.zeros(2, device=self.device)  # of loss and of mean Q, since the last drain
+        self._learned = 0
+
+    @torch.no_grad()
+    def q_values(self, obs: Tensor) -> Tensor:
+        """Return the expected return of each action, (N, A) float32, in the states `obs` (N, *obs_shape)."""
+        q: Tensor = self.online(obs)
+        return q
+
+    def act(self, obs: Tensor, epsilon: float) -> Tensor:
+        """Return actions (N,) int64: random ones with probability `epsilon`, else the best in `obs` (N, *obs_shape)."""
+        if self.config.noisy:
+            resample_noise(self.online, self.generator)
+        return self.act_silently(obs, epsilon)
+
+    def act_silently(self, obs: Tensor, epsilon: float) -> Tensor:
+        """Return actions as `act` does, with the noise as it stands: after `silence`, without any."""
+        greedy = self.q_values(obs).argmax(1)
+        if epsilon == 0.0:
+            return greedy
+        draw = torch.rand(2, obs.shape[0], device=self.device, generator=self.generator)
+        random = (draw[0] * self.actions).long()
+        return torch.where(draw[1] < epsilon, random, greedy)
+
+    def learn(self, batch: Batch) -> Tensor:
+        """Take one gradient step on `batch`; return its new priorities (B,): |TD error|, or the cross entropy."""
+        if self.config.noisy:
+            resample_noise(self.online, self.generator)
+            resample_noise(self.target, self.generator)
+        with torch.no_grad():
+            next_outputs = self.target.outputs(batch.next_obs)
+            # Double Q-learning (van Hasselt et al. 2016): the online network chooses, the target network values.
+            next_q = self.online(batch.next_obs) if self.config.double else self.target.expectation(next_outputs)
+            next_value = choose(next_outputs, next_q.argmax(1))
+        outputs = self.online.outputs(batch.obs)
+        losses, priority = self._losses(choose(outputs, batch.action), next_value, batch)
+        loss = (batch.weight * losses).mean()
+        self.optimiser.step(loss)
+        with torch.no_grad():
+            self._sums += torch.stack([loss, self.online.expectation(outputs).amax(1).mean()])
+        self._learned += 1
+        return priority
+
+    def _losses(self, value: Tensor, next_value: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return each transition's loss and priority, both (B,)."""
+        if self.config.distribution == "categorical":
+            support: Tensor = self.online.head.support  # type: ignore[assignment,union-attr]
+            atoms = bootstrap(batch.reward[:, None], batch.discount[:, None], support)  # (B, Z)
+            losses = cross_entropy(project(next_value.softmax(-1), atoms, support), value)
+            return losses, losses.detach()
+        td_error = value - bootstrap(batch.reward, batch.discount, next_value)
+        return self._td_loss(td_error), td_error.detach().abs()
+
+    def copy_to_target(self) -> None:
+        """Make the target network equal to the online network, noise included."""
+        self.target.load_state_dict(self.online.state_dict())
+
+    def drain(self) -> tuple[float, float]:
+        """Return the means of loss and of max_a Q since the last call (NaN if nothing was learned): waits for the device."""
+        loss, q = (self._sums / self._learned).tolist() if self._learned else (float("nan"), float("nan"))
+        self._sums.zero_()
+        self._learned = 0
+        return loss, q
+
+    def silence(self) -> None:
+        """Take the noise out of the online network: how it is evaluated and watched."""
+        silence_noise(self.online)
+
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        """Return everything that the agent is, in three parts, for a checkpoint: weights, target, optimiser."""
+        return {
+            "weights": dict(self.online.state_dict()),
+            "target": dict(self.target.state_dict()),
+            "optimiser": {**self.optimiser.state(), "generator": self.generator.get_state()},
+        }
+
+    def load(self, parts: dict[str, dict[str, Tensor]]) -> None:
+        """Take over what `state` returned, from an agent of the same settings."""
+        self.online.load_state_dict(parts["weights"])
+        self.target.load_state_dict(parts["target"])
+        optimiser = dict(parts["optimiser"])
+        self.generator.set_state(optimiser.pop("generator"))
+        self.optimiser.load(optimiser)

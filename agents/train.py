@@ -1,0 +1,145 @@
+"""The training loop: a generator that acts, learns and yields what happened; whoever listens makes of it what it likes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .config import Config
+from .dqn import DQN
+from .replay import Replay
+
+
+class Envs(Protocol):
+    """N worlds that step at once and reset on the step after an end (gymnasium's NEXT_STEP)."""
+
+    num_envs: int
+
+    def reset(self) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Return the first observations, (N, ...)."""
+
+    def send(self, actions: NDArray[np.int64]) -> None:
+        """Start a step."""
+
+    def recv(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+        """Finish it: obs, raw reward, terminated, truncated, and an info with `reset` and `life_lost`, each (N,)."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A finished episode: its undiscounted, unclipped score and its length in agent steps."""
+
+    step: int
+    score: float
+    length: int
+    truncated: bool
+
+
+@dataclass
+class Progress:
+    """Where a training run stands; all of it, with the agent and the replay, is what a resumed run needs."""
+
+    obs: NDArray[Any]  # (N, ...) what the next actions answer
+    score: NDArray[np.float64]  # (N,) of the running episodes
+    length: NDArray[np.int64]  # (N,) of the running episodes, agent steps
+    step: int = 0  # agent steps, over all worlds, resets not counted
+    updates: int = 0  # gradient steps
+    episodes: int = 0
+    finished: list[Episode] = field(default_factory=list)  # on the step just made
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SECTIONS, 0.0))
+
+    @classmethod
+    def begin(cls, obs: NDArray[Any]) -> Progress:
+        """Return the state of a run that stands before its first step, given the first observations."""
+        return cls(obs, np.zeros(len(obs)), np.zeros(len(obs), np.int64))
+
+    def restart_episodes(self, obs: NDArray[Any]) -> None:
+        """Forget the running episodes, whose scores are lost, and go on from the first observations `obs`."""
+        self.obs = obs
+        self.score[:] = 0
+        self.length[:] = 0
+
+
+SECTIONS = ("act", "sample", "learn", "envs", "store")  # what the loop's time is spent on
+
+
+def train(agent: DQN, envs: Envs, replay: Replay, config: Config, progress: Progress) -> Iterator[Progress]:
+    """Train `agent` for ever, yielding `progress`, always the same object, after every step of all worlds.
+
+    The worlds step while the learner learns. That changes nothing but the speed: the updates come after the acting
+    in program order, so a run is the same under the same seed.
+    """
+    clock = perf_counter
+    seconds = progress.seconds
+    obs = torch.as_tensor(progress.obs).to(agent.device)
+    while True:
+        start = clock()
+        actions = agent.act(obs, config.epsilon(progress.step))
+        chosen = actions.cpu().numpy()
+        acted = clock()
+        seconds["act"] += acted - start
+        envs.send(chosen)
+        for _ in range(_updates_due(progress, config)):
+            before = clock()
+            if not progress.updates % config.target_period_updates:
+                agent.copy_to_target()
+            batch = replay.sample(config.batch_size, config.importance_exponent(progress.step))
+            sampled = clock()
+            agent.optimiser.set_learning_rate(config.learning_rate_at(progress.step))
+            replay.update(batch.index, agent.learn(batch))
+            progress.updates += 1
+            seconds["sample"] += sampled - before
+            seconds["learn"] += clock() - sampled
+        learned = clock()
+        next_obs, reward, terminated, truncated, info = envs.recv()
+        received = clock()
+        seconds["envs"] += received - learned
+        _store(replay, config, obs, actions, reward, terminated, truncated, info["life_lost"])
+        _count(progress, reward, terminated, truncated, info["reset"])
+        progress.obs = next_obs
+        obs = torch.as_tensor(next_obs).to(agent.device)
+        seconds["store"] += clock() - received
+        yield progress
+
+
+def _updates_due(progress: Progress, config: Config) -> int:
+    """Return how many updates bring the run to its replay ratio, whatever the number of worlds."""
+    learnable = progress.step - config.learning_starts
+    return max(0, int(learnable / config.steps_per_update) - progress.updates)
+
+
+def _store(
+    replay: Replay, config: Config, obs: Tensor, actions: Tensor, reward: NDArray[Any], terminated: NDArray[Any],
+    truncated: NDArray[Any], life_lost: NDArray[Any],
+) -> None:
+    """Add a row to the replay, with the reward as it is to be learned from."""
+    if config.reward_clip:
+        reward = np.clip(reward, -config.reward_clip, config.reward_clip)
+    if not config.life_loss_terminal:
+        life_lost = np.zeros_like(life_lost)
+    rows = (reward.astype(np.float32), terminated, truncated, life_lost)
+    replay.add(obs, actions, *(torch.as_tensor(row).to(obs.device) for row in rows))
+
+
+def _count(
+    progress: Progress, reward: NDArray[Any], terminated: NDArray[Any], truncated: NDArray[Any], reset: NDArray[Any]
+) -> None:
+    """Count steps and raw scores, and list the episodes that ended."""
+    progress.step += int(len(reset) - reset.sum())
+    progress.score += np.where(reset, 0.0, reward)
+    progress.length += ~reset
+    progress.finished = []
+    for env in np.flatnonzero(terminated | truncated):
+        progress.finished.append(
+            Episode(progress.step, float(progress.score[env]), int(progress.length[env]), bool(truncated[env]))
+        )
+        progress.score[env] = 0.0
+        progress.length[env] = 0
+    progress.episodes += len(progress.finished)

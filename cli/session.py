@@ -1,0 +1,262 @@
+"""Session: one process's work on a run: builds world, agent and replay, trains, reports, saves and goes on."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..agents import checkpoint as checkpoints
+from ..agents.checkpoint import Checkpoint, CheckpointError
+from ..agents.dqn import DQN
+from ..agents.evaluate import Evaluation, evaluate
+from ..agents.frame_log import FrameLog, restore_frames
+from ..agents.replay import Replay
+from ..agents.train import Progress, train
+from ..envs import World, make
+from . import memory
+from .errors import DIVERGED, ENVIRONMENT, RESOURCES, CommandError
+from .run import Run, append_metrics
+
+KEEP = 2  # checkpoints, beside the best
+RECENT = 100  # episodes in the running score
+BEST = "best"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Where a run stands, for whoever shows it."""
+
+    step: int
+    frames: int  # emulator frames
+    updates: int
+    episodes: int
+    seconds: float  # of training, over all sessions
+    score: float | None  # mean of the last 100 episodes, None before the first
+    epsilon: float
+    loss: float
+    q: float  # mean over states of max_a E[R | a]
+    steps_per_second: float
+    fraction: float  # of the budget
+    eta: float | None  # seconds
+    sections: dict[str, float] = field(default_factory=dict)  # share of the time
+    checkpoint: str = ""  # the last one's name
+
+
+class Session:
+    """A run being trained in this process."""
+
+    def __init__(self, run: Run, threads: int = 0) -> None:
+        """Build everything that the run's settings name; raise what cannot be, before anything is reserved."""
+        self.run, self.config = run, run.config
+        settings = run.settings
+        if threads:
+            torch.set_num_threads(threads)
+        self.device = torch.device(settings.device)
+        self.envs: World = make(settings.env, self.config.num_envs, settings.seed, settings.protocol)
+        space = self.envs.single_observation_space
+        shape: tuple[int, ...] = tuple(space.shape or ())
+        pictures = len(shape) == 3
+        dtype = torch.uint8 if space.dtype == np.uint8 else torch.float32
+        available = memory.available_bytes() if self.device.type == "cpu" else torch.cuda.mem_get_info(self.device)[0]
+        self.memory_bytes = memory.check(self.config, shape, dtype.itemsize, available)
+        actions = int(self.envs.single_action_space.n)  # type: ignore[attr-defined]
+        self.agent = DQN(self.config, shape, actions, seed=settings.seed, device=self.device)
+        self.replay = Replay(
+            self.config.replay_capacity,
+            self.config.num_envs,
+            shape,
+            obs_dtype=dtype,
+            stack=shape[0] if pictures else 1,
+            n_step=self.config.n_step,
+            discount=self.config.discount,
+            priority_exponent=self.config.priority_exponent,
+            seed=settings.seed,
+            device=self.device,
+        )
+        self.seconds = 0.0
+        self.recent: deque[float] = deque(maxlen=RECENT)
+        self.best_score: float | None = None
+        self.last_checkpoint = ""
+        self.notes: list[str] = []  # one sentence each, for the person
+        self._frame_log = FrameLog(run.folder / "frames")
+        self._rows: list[dict[str, Any]] = []
+        self.progress = self._restore() or Progress.begin(self.envs.reset()[0])
+
+    def _restore(self) -> Progress | None:
+        """Go on from the newest good checkpoint; None if there is none at all."""
+        checkpoint, refused = checkpoints.newest(self.run.checkpoints)
+        self.notes += [f"refused: {reason}" for reason in refused]
+        if checkpoint is None:
+            if refused:
+                raise CommandError(f"no checkpoint of {self.run.folder} can be used: {refused[0]}", ENVIRONMENT)
+            return None
+        state = checkpoint.state()
+        self.agent.load({part: checkpoint.tensors(part) for part in ("weights", "target", "optimiser")})
+        replay = checkpoint.tensors("replay")
+        last_obs = replay.pop("obs")
+        self.replay.load(replay)
+        restore_frames(checkpoint, self.replay)
+        self._frame_log = FrameLog(self.run.folder / "frames", checkpoint.manifest["shared"])
+        obs, restored = self.envs.load_state_dict(state["envs"])
+        counters = state["progress"]
+        progress = Progress.begin(obs)
+        progress.score[:], progress.length[:] = counters["score"], counters["length"]
+        progress.step, progress.updates, progress.episodes = (counters[k] for k in ("step", "updates", "episodes"))
+        progress.seconds.update(counters["seconds"])
+        if not restored.all():
+            self.replay.close_episodes(last_obs.to(self.device))
+            progress.restart_episodes(self.envs.reset()[0] if restored.any() else obs)
+        self.seconds, self.best_score = state["seconds"], state["best_score"]
+        self.recent.extend(state["recent"])
+        self.last_checkpoint = checkpoint.folder.name
+        self.notes.append(f"resumed at step {progress.step:,} from {checkpoint.folder}")
+        return progress
+
+    def save(self) -> Checkpoint:
+        """Write a checkpoint, and the best weights if the score is the best so far.
+
+        Raises:
+            CommandError: the weights are no numbers (5), or there is no space (4); the last checkpoint stays.
+
+        """
+        self._flush_metrics()
+        parts = self.agent.state()
+        if not checkpoints.finite(parts["weights"]):
+            raise CommandError(self._diverged("the weights hold NaN or infinite numbers"), DIVERGED)
+        progress = self.progress
+        state = {
+            "progress": {
+                "step": progress.step, "updates": progress.updates, "episodes": progress.episodes,
+                "score": progress.score.tolist(), "length": progress.length.tolist(), "seconds": progress.seconds,
+            },
+            "seconds": self.seconds, "recent": list(self.recent), "best_score": self.best_score,
+            "envs": self.envs.state_dict(),
+        }
+        replay = {**self.replay.state(), "obs": torch.as_tensor(progress.obs)}
+        folder = self.run.checkpoints / f"step_{progress.step:012d}"
+        try:
+            shared = self._frame_log.append(self.replay)
+            saved = checkpoints.write(folder, progress.step, {**parts, "replay": replay}, state, shared)
+            self._save_best(parts, state)
+        except OSError as error:
+            kept = self.last_checkpoint or "none yet"
+            raise CommandError(
+                f"the checkpoint at step {progress.step:,} could not be written to {self.run.folder}: "
+                f"{(error.strerror or str(error)).lower()}; the last good one stays: {kept}",
+                RESOURCES,
+            ) from None
+        self.last_checkpoint = folder.name
+        checkpoints.prune(self.run.checkpoints, KEEP)
+        return saved
+
+    def _save_best(self, parts: dict[str, dict[str, torch.Tensor]], state: dict[str, Any]) -> None:
+        """Keep the weights apart if the recent score is the best so far, once there are enough episodes to tell."""
+        if len(self.recent) < RECENT // 5:
+            return
+        score = float(np.mean(self.recent))
+        if self.best_score is None or score > self.best_score:
+            self.best_score = state["best_score"] = score
+            weights = {"weights": parts["weights"]}
+            checkpoints.write(self.run.checkpoints / BEST, self.progress.step, weights, {"score": score}, [])
+
+    def train(self, every: float = 1.0) -> Iterator[Report]:
+        """Train until the budget is spent, yielding a report about every `every` seconds and at the end.
+
+        The consumer may stop at any report: the state is then whole, and `save` keeps it.
+
+        Raises:
+            CommandError: the loss is no number any more (5), or a checkpoint could not be written (4).
+
+        """
+        settings, progress = self.run.settings, self.progress
+        clock = Clock(self.seconds)
+        next_save = (progress.step // self.config.checkpoint_steps + 1) * self.config.checkpoint_steps
+        if self.fraction() >= 1.0:
+            return
+        shown, shown_step = self.seconds, progress.step
+        for _ in train(self.agent, self.envs, self.replay, self.config, progress):
+            self.seconds = clock.seconds()
+            for episode in progress.finished:
+                self.recent.append(episode.score)
+                self._rows.append({"kind": "episode", **asdict(episode), "seconds": round(self.seconds, 2)})
+            done = (settings.steps and progress.step >= settings.steps) or (
+                settings.minutes and self.seconds >= 60 * settings.minutes
+            )
+            if done or self.seconds - shown >= every:
+                speed = (progress.step - shown_step) / max(self.seconds - shown, 1e-9)
+                shown, shown_step = self.seconds, progress.step
+                yield self._report(speed)
+            if progress.step >= next_save and not done:
+                next_save += self.config.checkpoint_steps
+                self.save()
+            if done:
+                break
+        self.save()
+
+    def fraction(self) -> float:
+        """Return the share of the budget that is spent; 0 without a budget."""
+        settings = self.run.settings
+        shares = [0.0]
+        if settings.steps:
+            shares.append(self.progress.step / settings.steps)
+        if settings.minutes:
+            shares.append(self.seconds / (60 * settings.minutes))
+        return max(shares)
+
+    def _report(self, speed: float) -> Report:
+        """Drain what the device has summed up, write it to the metrics and return it."""
+        progress = self.progress
+        loss, q = self.agent.drain()
+        learned = progress.updates > 0 and not np.isnan(loss)
+        if np.isinf(loss) or (progress.updates > 0 and np.isnan(loss) and self.agent.diverged):
+            self._flush_metrics()
+            raise CommandError(self._diverged(f"the loss is {loss}"), DIVERGED)
+        total = sum(progress.seconds.values()) or 1.0
+        fraction = self.fraction()
+        settings = self.run.settings
+        ahead = [(settings.steps - progress.step) / speed] if settings.steps and speed else []
+        ahead += [60 * settings.minutes - self.seconds] if settings.minutes else []
+        report = Report(
+            step=progress.step,
+            frames=progress.step * self.envs.frames_per_step,
+            updates=progress.updates,
+            episodes=progress.episodes,
+            seconds=round(self.seconds, 2),
+            score=float(np.mean(self.recent)) if self.recent else None,
+            epsilon=self.config.epsilon(progress.step),
+            loss=loss if learned else 0.0,
+            q=q if learned else 0.0,
+            steps_per_second=speed,
+            fraction=min(fraction, 1.0),
+            eta=max(0.0, min(ahead)) if ahead else None,
+            sections={name: seconds / total for name, seconds in progress.seconds.items()},
+            checkpoint=self.last_checkpoint,
+        )
+        self._rows.append({"kind": "progress", **asdict(report)})
+        self._flush_metrics()
+        return report
+
+    def _flush_metrics(self) -> None:
+        rows, self._rows = self._rows, []
+        append_metrics(self.run.metrics, rows)
+
+    def _diverged(self, what: str) -> str:
+        return (
+            f"training diverged at step {self.progress.step:,}: {what}; the last good checkpoint is "
+            f"{self.last_checkpoint or 'none'}; a smaller --set learning_rate={self.config.learning_rate / 3:.2g} may help"
+        )
+
+    def close(self) -> None:
+        """Write what was not yet logged, and stop the emulators."""
+        self._flush_metrics()
+        self.envs.close()

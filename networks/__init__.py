@@ -1,0 +1,26 @@
+"""What thinks: bodies turn observations into features, heads turn features into expectations or probabilities."""
+
+from .cnn import CNN, NATURE, ConvLayer, nature_layers
+from .heads import ActionHead, CategoricalHead, ExpectationHead, ProbabilityHead
+from .impala import Impala
+from .layers import NoisyLinear, resample_noise, silence_noise
+from .mlp import MLP
+from .qnetwork import QNetwork, cast_hidden
+
+__all__ = [
+    "CNN",
+    "MLP",
+    "NATURE",
+    "ActionHead",
+    "CategoricalHead",
+    "ConvLayer",
+    "ExpectationHead",
+    "Impala",
+    "NoisyLinear",
+    "ProbabilityHead",
+    "QNetwork",
+    "cast_hidden",
+    "nature_layers",
+    "resample_noise",
+    "silence_noise",
+]

@@ -1,0 +1,149 @@
+"""The heads: what turns a body's features into an expectation for each action, or into a probability for each class."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from .layers import NoisyLinear
+
+
+class Stream(nn.Module):
+    """Hidden layers with ReLU, then one linear output layer: (B, in_features) -> (B, out_features).
+
+    The two parts may have different dtypes, see `cast_hidden`: features are cast to whatever a part computes in.
+    With `noisy`, every layer is a NoisyLinear. Weights start as PyTorch starts them, U(-1/sqrt(in), 1/sqrt(in)).
+    """
+
+    def __init__(self, in_features: int, out_features: int, hidden: Sequence[int], noisy: bool = False) -> None:
+        """Build one hidden layer for each width in `hidden`, and the output layer."""
+        super().__init__()
+        linear: type[nn.Linear] | type[NoisyLinear] = NoisyLinear if noisy else nn.Linear
+        widths = [in_features, *hidden]
+        layers: list[nn.Module] = []
+        for before, width in pairwise(widths):
+            layers += [linear(before, width), nn.ReLU()]
+        self.hidden = nn.Sequential(*layers)
+        self.output = linear(widths[-1], out_features)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the outputs, (B, out_features), in the dtype of the output layer."""
+        first = next(self.hidden.parameters(), None)
+        if first is not None:
+            features = self.hidden(features.to(first.dtype))
+        outputs: Tensor = self.output(features.to(self.output.weight.dtype))
+        return outputs
+
+
+class ActionHead(nn.Module, ABC):
+    """What the heads of a Q-network share: `atoms` outputs for each of `actions` actions.
+
+    With `dueling`, the outputs are a value plus an advantage less its mean over the actions, atom by atom
+    (Wang et al. 2016), from two streams that each have the `hidden` layers. With `noisy`, all layers are NoisyLinear.
+    """
+
+    def __init__(
+        self, in_features: int, actions: int, atoms: int, hidden: Sequence[int], dueling: bool, noisy: bool
+    ) -> None:
+        """Build the one stream, or the two; raise ValueError without actions."""
+        super().__init__()
+        if actions < 1:
+            raise ValueError(f"a head needs at least one action, not {actions}")
+        self.actions = actions
+        self.atoms = atoms
+        self.advantage = Stream(in_features, actions * atoms, hidden, noisy)
+        self.value = Stream(in_features, atoms, hidden, noisy) if dueling else None
+
+    def atom_outputs(self, features: Tensor) -> Tensor:
+        """Return the outputs, (B, A, Z), of features (B, F)."""
+        outputs: Tensor = self.advantage(features).unflatten(1, (self.actions, self.atoms))
+        if self.value is not None:
+            value = self.value(features).unsqueeze(1)  # (B, 1, Z)
+            outputs = value + outputs - outputs.mean(1, keepdim=True)  # V + A - mean_a A
+        return outputs
+
+    @abstractmethod
+    def expectation(self, outputs: Tensor) -> Tensor:
+        """Return the expected return of each action, (B, A), from this head's outputs."""
+
+
+class ExpectationHead(ActionHead):
+    """One number for each action, E[R | s, a]: (B, in_features) -> (B, actions) (Mnih et al. 2015)."""
+
+    def __init__(
+        self,
+        in_features: int,
+        actions: int,
+        hidden: Sequence[int] = (512,),
+        dueling: bool = False,
+        noisy: bool = False,
+    ) -> None:
+        """Build the head; the arguments are ActionHead's."""
+        super().__init__(in_features, actions, 1, hidden, dueling, noisy)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the expected return of each action, (B, A), from features (B, F)."""
+        return self.atom_outputs(features).squeeze(-1)
+
+    def expectation(self, outputs: Tensor) -> Tensor:
+        """Return the outputs (B, A): they are the expectation."""
+        return outputs
+
+
+class CategoricalHead(ActionHead):
+    """A distribution over `atoms` returns for each action: (B, in_features) -> logits (B, actions, atoms).
+
+    The possible returns stand in the buffer `support`, (Z,), evenly from `v_min` to `v_max` (Bellemare et al. 2017).
+    """
+
+    support: Tensor
+
+    def __init__(
+        self,
+        in_features: int,
+        actions: int,
+        atoms: int = 51,
+        v_min: float = -10.0,
+        v_max: float = 10.0,
+        hidden: Sequence[int] = (512,),
+        dueling: bool = False,
+        noisy: bool = False,
+    ) -> None:
+        """Build the head; raise ValueError if there are fewer than two atoms or no room between the ends."""
+        if atoms < 2 or not v_min < v_max:
+            raise ValueError(f"two atoms or more and v_min < v_max are needed, not {atoms} in [{v_min}, {v_max}]")
+        super().__init__(in_features, actions, atoms, hidden, dueling, noisy)
+        # z_i = v_min + i (v_max - v_min) / (Z - 1), rounded once: torch.linspace misses the zero in the middle.
+        support = v_min + torch.arange(atoms, dtype=torch.float64) * ((v_max - v_min) / (atoms - 1))
+        self.register_buffer("support", support.float())
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits (B, A, Z) from features (B, F)."""
+        return self.atom_outputs(features)
+
+    def expectation(self, outputs: Tensor) -> Tensor:
+        """Return the expected return of each action, (B, A), from logits (B, A, Z)."""
+        return (outputs.softmax(-1) * self.support).sum(-1)  # sum_i p_i z_i
+
+
+class ProbabilityHead(nn.Module):
+    """A probability for each class: (B, in_features) -> logits (B, classes). What a classifier stands under."""
+
+    def __init__(self, in_features: int, classes: int, hidden: Sequence[int] = ()) -> None:
+        """Build the head; raise ValueError if there are no classes."""
+        super().__init__()
+        if classes < 1:
+            raise ValueError(f"a head needs at least one class, not {classes}")
+        self.classes = classes
+        self.stream = Stream(in_features, classes, hidden)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits (B, K) from features (B, F)."""
+        logits: Tensor = self.stream(features)
+        return logits
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Return the probability of each class, (B, K), from logits (B, K)."""
+        return logits.softmax(-1)

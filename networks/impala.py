@@ -1,0 +1,95 @@
+"""The residual body of IMPALA, with the options that the best replay-buffer agents added to it."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from .pixels import PixelConv, channels_last
+
+
+def _residual_conv(channels: int, spectral: bool) -> nn.Module:
+    """Return a 3 x 3 convolution that keeps the shape, divided by its largest singular value if `spectral`."""
+    conv = nn.Conv2d(channels, channels, 3, padding=1)
+    if not spectral:
+        return conv
+    # PyTorch starts the power iteration with 15 steps from random vectors, which leaves the norm wrong by percents.
+    # The exact vectors of the first weights are cheap to have, and from then on one step a forward pass keeps up.
+    # The weight is a matrix W, (out, in * 3 * 3), here as in Miyato et al. 2018.
+    matrix = conv.weight.detach().flatten(1).double()
+    left = torch.linalg.eigh(matrix @ matrix.T).eigenvectors[:, -1]  # W W^T u = sigma^2 u, the largest comes last
+    right = nn.functional.normalize(matrix.T @ left, dim=0)  # v = W^T u / sigma
+    normed: nn.Module = spectral_norm(conv)
+    normed.get_buffer("parametrizations.weight.0._u").copy_(left)
+    normed.get_buffer("parametrizations.weight.0._v").copy_(right)
+    return normed
+
+
+class Residual(nn.Module):
+    """x + conv(relu(conv(relu(x)))): (B, C, H, W) -> (B, C, H, W)."""
+
+    def __init__(self, channels: int, spectral: bool) -> None:
+        """Build the two convolutions."""
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.ReLU(), _residual_conv(channels, spectral), nn.ReLU(), _residual_conv(channels, spectral)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the maps with what the branch adds."""
+        added: Tensor = self.branch(x)
+        return x + added
+
+
+class Impala(nn.Module):
+    """Stages of convolution, max-pool and two residual blocks: (B, C, H, W) -> (B, out_features).
+
+    The large network of Espeholt et al. 2018: stages of 16, 32 and 32 channels, times `width` (rounded, at least one),
+    each halving height and width (upwards). `pool` = 6 adds the adaptive 6 x 6 max-pool of Clark et al. 2024, after
+    which the number of features no longer depends on the size of the image; `spectral` puts spectral normalisation on
+    the residual convolutions (Schmidt & Schmied 2021), whose power iteration takes one step at every forward pass in
+    training mode and none in `eval()`. uint8 inputs mean 0..255 and are scaled to 0..1; floats are taken as they are.
+    Weights start as PyTorch starts them, and lie in memory with the channels last.
+    """
+
+    def __init__(
+        self,
+        in_shape: tuple[int, int, int],
+        *,
+        channels: Sequence[int] = (16, 32, 32),
+        width: float = 1.0,
+        pool: int | None = None,
+        spectral: bool = False,
+    ) -> None:
+        """Build one stage for each number in `channels`; raise ValueError without stages."""
+        super().__init__()
+        if not channels:
+            raise ValueError("an Impala body needs at least one stage")
+        before, height, columns = in_shape
+        layers: list[nn.Module] = []
+        for number, base in enumerate(channels):
+            after = max(1, round(width * base))
+            convolution = PixelConv if number == 0 else nn.Conv2d
+            layers += [
+                convolution(before, after, 3, padding=1),
+                nn.MaxPool2d(3, stride=2, padding=1),
+                Residual(after, spectral),
+                Residual(after, spectral),
+            ]
+            before, height, columns = after, (height + 1) // 2, (columns + 1) // 2
+        layers.append(nn.ReLU())
+        if pool is not None:
+            layers.append(nn.AdaptiveMaxPool2d(pool))
+            height, columns = pool, pool
+        self.layers = channels_last(nn.Sequential(*layers))
+        self.in_shape = in_shape
+        self.out_shape = (before, height, columns)
+        self.out_features = before * height * columns
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Return the features, (B, out_features), of images (B, C, H, W); ValueError for another shape."""
+        if tuple(obs.shape[1:]) != self.in_shape:
+            raise ValueError(f"images of shape {self.in_shape} are expected, not {tuple(obs.shape[1:])}")
+        maps: Tensor = self.layers(obs)
+        return maps.flatten(1)

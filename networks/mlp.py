@@ -1,0 +1,51 @@
+"""The body made of fully connected layers."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+
+class MLP(nn.Module):
+    """Fully connected layers, each followed by its activation: (B, ...) -> (B, out_features).
+
+    Whatever shape one input has, it is flattened to `in_features` numbers. uint8 inputs are divided by 255, others
+    taken as they are. With `layer_norm`, a LayerNorm stands before every activation (as in PQN, Gallici et al. 2024).
+    Without hidden layers the body is the identity; under a ProbabilityHead that is logistic regression.
+    Weights start as PyTorch starts them, U(-1/sqrt(in), 1/sqrt(in)).
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden: Sequence[int],
+        *,
+        activation: Callable[[], nn.Module] = nn.ReLU,
+        layer_norm: bool = False,
+    ) -> None:
+        """Build one layer for each width in `hidden`; raise ValueError if a width is not positive."""
+        super().__init__()
+        widths = [in_features, *hidden]
+        if min(widths) < 1:
+            raise ValueError(f"every layer needs at least one neuron, but the widths are {widths}")
+        layers: list[nn.Module] = []
+        for before, width in pairwise(widths):
+            layers.append(nn.Linear(before, width))
+            if layer_norm:
+                layers.append(nn.LayerNorm(width))
+            layers.append(activation())
+        self.layers = nn.Sequential(*layers)
+        self.in_features = in_features
+        self.out_features = widths[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features, (B, out_features), of inputs (B, ...)."""
+        features = x.flatten(1)
+        first = next(self.layers.parameters(), None)
+        if first is not None:
+            features = features.to(first.dtype)
+        if x.dtype == torch.uint8:
+            features = features / 255
+        outputs: Tensor = self.layers(features)
+        return outputs

@@ -1,0 +1,83 @@
+"""The convolution that meets the image, and the memory layout of those that follow it."""
+
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+WORD = 4
+"""Bytes that a transposition moves at once."""
+
+
+def channels_last(module: ModuleT) -> ModuleT:
+    """Lay the convolution weights of `module` out with the channels last, in place, and return the module.
+
+    Values and shapes stay; a convolution with such weights also returns its maps in that layout.
+    """
+    for weight in module.parameters():
+        if weight.dim() == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    return module
+
+
+class PixelConv(nn.Conv2d):
+    """A convolution over images (B, C, H, W) of bytes or floats, computed in the dtype of its weights.
+
+    uint8 images mean 0..255 and are scaled to 0..1; floats are taken as they are. No gradient reaches the bytes.
+    """
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Return the feature maps, (B, out_channels, H', W')."""
+        weight = self.weight
+        if obs.dtype == torch.uint8:
+            # The scale goes into the weights, of which there are far fewer than pixels; and the pixels stay integers
+            # up to 255, which bfloat16 with its 8 significant bits holds exactly.
+            weight = weight * (1 / 255)
+            if self._fits_words(obs):
+                return F.conv2d(_word_blocks(obs).to(weight.dtype), _block_weight(weight), self.bias)
+        # First the layout, then the dtype: bytes are cheaper to transpose.
+        x = obs.contiguous(memory_format=torch.channels_last).to(weight.dtype)
+        return F.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+    def _fits_words(self, obs: Tensor) -> bool:
+        """Return whether the images can be cut into blocks of the stride, with rows of one word each."""
+        # True for the Nature network on 84 x 84 pixels. At batch 32 on two cores, forward and backward, conversion of
+        # the bytes included, blocks make this layer 1.05 (float32) and 1.2 times (bfloat16) as fast, and the whole
+        # network 1.03 and 1.07 times; at batch 8 they change nothing. Other strides and devices were not measured.
+        sides = (*obs.shape[2:], *self.kernel_size)
+        return (
+            not torch.compiler.is_compiling()  # a compiler rearranges by itself, and cannot ask for the offset
+            and obs.is_cpu
+            and self.stride == (WORD, WORD)
+            and self.padding == (0, 0)
+            and all(side % WORD == 0 for side in sides)
+            and obs.is_contiguous()
+            and obs.storage_offset() % WORD == 0
+        )
+
+
+def _word_blocks(obs: Tensor) -> Tensor:
+    """Return uint8 images (B, C, H, W) as blocks, (B, C * 16, H / 4, W / 4), with the channels last.
+
+    The values are those of F.pixel_unshuffle(obs, 4), which is several times slower on bytes.
+    """
+    batch, channels, height, width = obs.shape
+    rows, columns = height // WORD, width // WORD
+    words = obs.view(torch.int32).view(batch, channels, rows, WORD, columns)
+    blocks = words.permute(0, 2, 4, 1, 3).contiguous().view(torch.uint8)  # (B, Y, X, C, y, x)
+    return blocks.view(batch, rows, columns, channels * WORD * WORD).permute(0, 3, 1, 2)
+
+
+def _block_weight(weight: Tensor) -> Tensor:
+    """Return the weights, (O, C, k, k), as they apply to blocks: (O, C * 16, k / 4, k / 4).
+
+    A k x k convolution of stride 4 over pixels is a k/4 x k/4 convolution of stride 1 over blocks of 4 x 4 pixels.
+    """
+    out_channels, channels, height, width = weight.shape
+    blocks = weight.reshape(out_channels, channels, height // WORD, WORD, width // WORD, WORD)
+    blocks = blocks.permute(0, 1, 3, 5, 2, 4)  # (O, C, y, x, Y, X)
+    blocks = blocks.reshape(out_channels, channels * WORD * WORD, height // WORD, width // WORD)
+    return blocks.contiguous(memory_format=torch.channels_last)
