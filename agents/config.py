@@ -72,23 +72,42 @@ class Config:
             value = getattr(self, field.name)
             if isinstance(value, float):
                 _require(math.isfinite(value), field.name, value, "a finite number")
-        for name in ("batch_size", "n_step", "num_envs", "target_period_updates", "replay_capacity", "checkpoint_steps",
-                     "anneal_steps", "epsilon_steps"):
+        for name in (
+            "batch_size",
+            "n_step",
+            "num_envs",
+            "target_period_updates",
+            "replay_capacity",
+            "checkpoint_steps",
+            "anneal_steps",
+            "epsilon_steps",
+        ):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("steps_per_update", "learning_rate", "optimizer_eps", "width", "noisy_sigma"):
             _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
         for name in ("reward_clip", "max_grad_norm", "learning_starts", "learning_rate_end"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        for name in ("discount", "epsilon_start", "epsilon_end", "evaluation_epsilon", "priority_exponent",
-                     "importance_start", "importance_end"):
+        for name in (
+            "discount",
+            "epsilon_start",
+            "epsilon_end",
+            "evaluation_epsilon",
+            "priority_exponent",
+            "importance_start",
+            "importance_end",
+        ):
             _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "between 0 and 1")
         for name in ("hidden", "mlp_hidden"):
             widths = getattr(self, name)
             _require(all(units >= 1 for units in widths), name, widths, "positive widths")
         _require(self.atoms >= 2, "atoms", self.atoms, "at least 2")
         _require(self.value_min < self.value_max, "value_min", self.value_min, f"below value_max = {self.value_max}")
-        _require(self.learning_starts < self.replay_capacity, "learning_starts", self.learning_starts,
-                 f"below replay_capacity = {self.replay_capacity}: learning would never start")
+        _require(
+            self.learning_starts < self.replay_capacity,
+            "learning_starts",
+            self.learning_starts,
+            f"below replay_capacity = {self.replay_capacity}: learning would never start",
+        )
 
     def epsilon(self, step: int) -> float:
         """Return epsilon at `step`: linear from start to end, constant after."""

@@ -8,8 +8,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..networks import CNN, MLP, CategoricalHead, ExpectationHead, Impala, QNetwork
-from ..networks import cast_hidden, nature_layers, resample_noise, silence_noise
+from ..networks import (
+    CNN,
+    MLP,
+    CategoricalHead,
+    ExpectationHead,
+    Impala,
+    NoisyLinear,
+    QNetwork,
+    cast_hidden,
+    nature_layers,
+    resample_noise,
+    silence_noise,
+)
 from .config import Config
 from .losses import bootstrap, choose, cross_entropy, huber, project, squared
 from .optimiser import Optimiser
@@ -18,22 +29,32 @@ from .replay import Batch
 
 def build_network(config: Config, obs_shape: Sequence[int], actions: int) -> QNetwork:
     """Return the Q-network that `config` describes for observations of `obs_shape` and `actions` actions."""
-    body: nn.Module
+    body: MLP | CNN | Impala
     if len(obs_shape) != 3 or config.body == "mlp":
         body = MLP(int(torch.Size(obs_shape).numel()), config.mlp_hidden)
     elif config.body == "nature":
-        body = CNN(tuple(obs_shape), nature_layers(config.width))
+        body = CNN((obs_shape[0], obs_shape[1], obs_shape[2]), nature_layers(config.width))
     else:
-        body = Impala(tuple(obs_shape), width=config.width)
-    features: int = body.out_features  # type: ignore[assignment]
+        body = Impala((obs_shape[0], obs_shape[1], obs_shape[2]), width=config.width)
+    features = body.out_features
     head: ExpectationHead | CategoricalHead
     if config.distribution == "categorical":
         head = CategoricalHead(
-            features, actions, config.atoms, config.value_min, config.value_max,
-            hidden=config.hidden, dueling=config.dueling, noisy=config.noisy,
+            features,
+            actions,
+            config.atoms,
+            config.value_min,
+            config.value_max,
+            hidden=config.hidden,
+            dueling=config.dueling,
+            noisy=config.noisy,
         )
     else:
         head = ExpectationHead(features, actions, hidden=config.hidden, dueling=config.dueling, noisy=config.noisy)
+    for layer in head.modules():
+        if isinstance(layer, NoisyLinear):
+            nn.init.constant_(layer.weight_sigma, config.noisy_sigma / layer.in_features**0.5)
+            nn.init.constant_(layer.bias_sigma, config.noisy_sigma / layer.in_features**0.5)
     return QNetwork(body, head)
 
 
@@ -50,14 +71,19 @@ class DQN:
     """
 
     def __init__(
-        self, config: Config, obs_shape: Sequence[int], actions: int, *, seed: int = 0,
+        self,
+        config: Config,
+        obs_shape: Sequence[int],
+        actions: int,
+        *,
+        seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
         """Build both networks, equal at first, and the optimiser."""
         self.config, self.obs_shape, self.actions = config, tuple(obs_shape), actions
         self.device = torch.device(device)
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             self.online = build_network(config, obs_shape, actions).to(self.device)
         if config.precision == "bfloat16":
             cast_hidden(self.online, torch.bfloat16)
@@ -111,7 +137,7 @@ class DQN:
     def _losses(self, value: Tensor, next_value: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return each transition's loss and priority, both (B,)."""
         if self.config.distribution == "categorical":
-            support: Tensor = self.online.head.support  # type: ignore[assignment,union-attr]
+            support: Tensor = self.online.head.support  # type: ignore[assignment]
             atoms = bootstrap(batch.reward[:, None], batch.discount[:, None], support)  # (B, Z)
             losses = cross_entropy(project(next_value.softmax(-1), atoms, support), value)
             return losses, losses.detach()
@@ -122,9 +148,11 @@ class DQN:
         """Make the target network equal to the online network, noise included."""
         self.target.load_state_dict(self.online.state_dict())
 
-    def drain(self) -> tuple[float, float]:
-        """Return the means of loss and of max_a Q since the last call (NaN if nothing was learned): waits for the device."""
-        loss, q = (self._sums / self._learned).tolist() if self._learned else (float("nan"), float("nan"))
+    def drain(self) -> tuple[float, float] | None:
+        """Return the means of loss and of max_a Q since the last call, or None: waits for the device."""
+        if not self._learned:
+            return None
+        loss, q = (self._sums / self._learned).tolist()
         self._sums.zero_()
         self._learned = 0
         return loss, q

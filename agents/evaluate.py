@@ -18,6 +18,7 @@ class Evaluation:
 
     scores: tuple[float, ...]
     lengths: tuple[int, ...]
+    cut: int = 0  # episodes that the step budget ended, counted with their score so far
 
     @property
     def mean(self) -> float:
@@ -34,12 +35,19 @@ class Evaluation:
 
 
 def evaluate(
-    agent: DQN, envs: Envs, episodes: int, epsilon: float, on_episode: Callable[[int], None] | None = None
+    agent: DQN,
+    envs: Envs,
+    episodes: int,
+    epsilon: float,
+    *,
+    max_steps: int | None = None,
+    on_episode: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Play `episodes` whole episodes at `epsilon`, noise silenced, and return their raw scores.
 
     Every world plays the same number of episodes (one more for the first few), fixed beforehand: taking whichever
-    end first would favour short ones.
+    end first would favour short ones. After `max_steps` agent steps over all worlds the running episodes are cut and
+    those not begun are left out: an agent that stalls must not play on for hours.
     """
     agent.silence()
     quota = np.array([len(part) for part in np.array_split(np.arange(episodes), envs.num_envs)])
@@ -48,12 +56,19 @@ def evaluate(
     played = np.zeros(envs.num_envs, np.int64)
     scores: list[float] = []
     lengths: list[int] = []
+    steps = 0
     while len(scores) < episodes:
+        if max_steps is not None and steps >= max_steps:
+            running = np.flatnonzero((played < quota) & (length > 0))
+            scores += score[running].tolist()
+            lengths += length[running].tolist()
+            return Evaluation(tuple(scores), tuple(lengths), cut=len(running))
         actions = agent.act_silently(torch.as_tensor(obs).to(agent.device), epsilon)
         envs.send(actions.cpu().numpy())
         obs, reward, terminated, truncated, info = envs.recv()
         score += np.where(info["reset"], 0.0, reward)
         length += ~info["reset"]
+        steps += envs.num_envs
         for env in np.flatnonzero(terminated | truncated):
             if played[env] < quota[env]:
                 scores.append(float(score[env]))

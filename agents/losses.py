@@ -31,7 +31,8 @@ def bootstrap(reward: Tensor, discount: Tensor, next_value: Tensor) -> Tensor:
 def huber(td_error: Tensor, threshold: float = 1.0) -> Tensor:
     """Return the Huber loss of each TD error, same shape.
 
-    Its gradient is the TD error clipped to [-threshold, threshold]. That is what Mnih et al. 2015 call clipping the error term; clipping the error itself would kill the gradient.
+    Its gradient is the TD error clipped to [-threshold, threshold]: that is what Mnih et al. 2015 call clipping the
+    error term; clipping the error itself would kill the gradient.
     """
     size = td_error.abs()
     return torch.where(size <= threshold, 0.5 * td_error**2, threshold * (size - 0.5 * threshold))

@@ -36,18 +36,62 @@ RAINBOW = replace(
     evaluation_epsilon=0.0,
 )
 
-FAST = replace(
-    DOUBLE,
+FAST = replace(  # for two CPU cores: a narrow network, small batches, rewards carried far by five steps
+    DQN,
+    width=0.5,
+    hidden=(256,),
     dueling=True,
-    n_step=3,
-    num_envs=64,
+    n_step=5,
     precision="bfloat16",
+    learning_rate=2e-4,
+    learning_rate_end=5e-5,
+    anneal_steps=800_000,
+    optimizer_eps=1e-6,
+    target_period_updates=500,
+    learning_starts=4_000,
+    replay_capacity=400_000,
+    epsilon_steps=50_000,
+    checkpoint_steps=50_000,
 )
 
-CLASSIC_CONTROL = replace(
+FAST_GPU = replace(  # for a GPU: many worlds and large batches
+    FAST,
+    width=1.0,
+    hidden=(512,),
+    double=True,
+    n_step=3,
+    num_envs=64,
+    batch_size=256,
+    steps_per_update=64.0,
+    learning_rate=2.5e-4,
+    learning_rate_end=2.5e-4,
+    optimizer_eps=0.005 / 256,
+    learning_starts=100_000,
+    replay_capacity=1_000_000,
+    epsilon_steps=500_000,
+    checkpoint_steps=1_000_000,
+)
+
+CONTROL = replace(
     DOUBLE,
     body="mlp",
-    hidden=(),
+    mlp_hidden=(256,),
+    hidden=(256,),
+    reward_clip=0.0,
+    num_envs=8,
+    batch_size=128,
+    steps_per_update=4.0,
+    learning_rate=1e-3,
+    learning_rate_end=1e-4,
+    anneal_steps=100_000,
+    optimizer_eps=1e-5,
+    target_period_updates=100,
+    learning_starts=1_000,
+    replay_capacity=100_000,
+    epsilon_steps=10_000,
+    epsilon_end=0.04,
+    evaluation_epsilon=0.0,
+    checkpoint_steps=20_000,
 )
 
 PRESETS: dict[str, tuple[Config, str, str]] = {  # name -> (config, parent, one line)
@@ -55,8 +99,9 @@ PRESETS: dict[str, tuple[Config, str, str]] = {  # name -> (config, parent, one 
     "nature": (NATURE, "dqn", "the settings of the Nature paper (Mnih 2015)"),
     "double": (DOUBLE, "dqn", "Double DQN (van Hasselt 2016)"),
     "rainbow": (RAINBOW, "double", "all six parts of Rainbow (Hessel 2018)"),
-    "fast": (FAST, "double", "the best score a minute that we know"),
-    "control": (CLASSIC_CONTROL, "double", "small networks for CartPole and its like"),
+    "fast": (FAST, "dqn", "the best score a minute that we know"),
+    "fast-gpu": (FAST_GPU, "fast", "the same for a GPU: 64 worlds, batches of 256"),
+    "control": (CONTROL, "double", "small networks for CartPole and its like"),
 }
 
 

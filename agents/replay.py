@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -65,8 +66,8 @@ class Replay:
         rows = capacity // num_envs
         if rows < n_step + stack + 1:
             raise ValueError(
-                f"a replay of {capacity} steps over {num_envs} worlds has {rows} rows, but {n_step}-step returns "
-                f"on stacks of {stack} need at least {n_step + stack + 1}: use {(n_step + stack + 1) * num_envs} or more"
+                f"a replay of {capacity} steps over {num_envs} worlds has {rows} rows, but {n_step}-step returns on "
+                f"stacks of {stack} need at least {n_step + stack + 1}: use {(n_step + stack + 1) * num_envs} or more"
             )
         if stack > 1 and obs_shape[0] != stack:
             raise ValueError(f"observations of shape {tuple(obs_shape)} are no stacks of {stack}")
@@ -78,7 +79,8 @@ class Replay:
         frame_shape = self.obs_shape[1:] if stack > 1 else self.obs_shape
         slots, size = rows * num_envs, int(torch.Size(frame_shape).numel())
         # One slot more than there are steps: it stays zero, and is what stands before an episode's first frame.
-        self._frames = torch.zeros(slots + 1, size, dtype=obs_dtype, device=device)
+        self.obs_dtype = obs_dtype
+        self._frames = _zeros(slots + 1, size, obs_dtype, self.device)
         self._action = torch.zeros(rows, num_envs, dtype=torch.int64, device=device)
         self._reward = torch.zeros(rows, num_envs, device=device)
         self._terminal = torch.zeros(rows, num_envs, dtype=torch.bool, device=device)  # nothing follows: discount 0
@@ -252,3 +254,11 @@ class Replay:
         self._priorities.load(leaves)
         self._max_priority.copy_(state["max_priority"])
         self._generator.set_state(state["generator"])
+
+
+def _zeros(rows: int, columns: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return zeros (rows, columns); on a CPU the system hands out the memory only as it is written to."""
+    if device.type != "cpu":
+        return torch.zeros(rows, columns, dtype=dtype, device=device)
+    empty = torch.empty(0, dtype=dtype).numpy()
+    return torch.from_numpy(np.zeros((rows, columns), empty.dtype))

@@ -1,4 +1,4 @@
-"""The training loop: a generator that acts, learns and yields what happened; whoever listens makes of it what it likes."""
+"""The training loop: a generator that acts, learns and yields what happened, to whoever listens."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Progress:
         self.length[:] = 0
 
 
-SECTIONS = ("act", "sample", "learn", "envs", "store")  # what the loop's time is spent on
+SECTIONS: tuple[str, ...] = ("act", "sample", "learn", "envs", "store")  # what the loop's time is spent on
 
 
 def train(agent: DQN, envs: Envs, replay: Replay, config: Config, progress: Progress) -> Iterator[Progress]:
@@ -86,7 +86,7 @@ def train(agent: DQN, envs: Envs, replay: Replay, config: Config, progress: Prog
         acted = clock()
         seconds["act"] += acted - start
         envs.send(chosen)
-        for _ in range(_updates_due(progress, config)):
+        for _ in range(_updates_due(progress, config, replay)):
             before = clock()
             if not progress.updates % config.target_period_updates:
                 agent.copy_to_target()
@@ -109,15 +109,23 @@ def train(agent: DQN, envs: Envs, replay: Replay, config: Config, progress: Prog
         yield progress
 
 
-def _updates_due(progress: Progress, config: Config) -> int:
+def _updates_due(progress: Progress, config: Config, replay: Replay) -> int:
     """Return how many updates bring the run to its replay ratio, whatever the number of worlds."""
     learnable = progress.step - config.learning_starts
-    return max(0, int(learnable / config.steps_per_update) - progress.updates)
+    due = int(learnable / config.steps_per_update) - progress.updates
+    # With an early start there may be no whole window yet: what is due then is made up for later.
+    return due if due > 0 and replay.ready() else 0
 
 
 def _store(
-    replay: Replay, config: Config, obs: Tensor, actions: Tensor, reward: NDArray[Any], terminated: NDArray[Any],
-    truncated: NDArray[Any], life_lost: NDArray[Any],
+    replay: Replay,
+    config: Config,
+    obs: Tensor,
+    actions: Tensor,
+    reward: NDArray[Any],
+    terminated: NDArray[Any],
+    truncated: NDArray[Any],
+    life_lost: NDArray[Any],
 ) -> None:
     """Add a row to the replay, with the reward as it is to be learned from."""
     if config.reward_clip:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,9 +41,16 @@ def font(size: int, bold: bool = False) -> FreeTypeFont:
     return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
 
 
+@lru_cache(maxsize=4096)
+def _advance(text: str, size: int, bold: bool) -> float:
+    return font(size, bold).getlength(text)
+
+
 def width_of(text: str, size: int, bold: bool = False) -> int:
     """Return how many pixels wide `text` is."""
-    return round(font(size, bold).getlength(text))
+    if text[-1:].isdigit():  # numbers by the digit: they would fill the cache
+        return round(sum(_advance(digit, size, bold) for digit in text))
+    return round(_advance(text, size, bold))
 
 
 def fitting(text: str, size: int, width: int, bold: bool = False, least: int = 11) -> tuple[str, int]:
@@ -57,16 +64,16 @@ def fitting(text: str, size: int, width: int, bold: bool = False, least: int = 1
     return text, size
 
 
-@cache
-def _letters(text: str, size: int, bold: bool) -> tuple[NDArray[np.uint8], int]:
-    """Return the coverage (h, w) of `text`, and how far its top lies below the top of the capital letters."""
+@lru_cache(maxsize=4096)
+def _letters(text: str, size: int, bold: bool) -> tuple[NDArray[np.uint16], int, int]:
+    """Return the coverage (h, w) of `text`, and how far it begins right of the pen and below the capitals' top."""
     from PIL import Image, ImageDraw
 
     face = font(size, bold)
     left, top, right, bottom = (int(edge) for edge in face.getbbox(text, anchor="ls"))
     mask = Image.new("L", (max(right - left, 1), max(bottom - top, 1)))
     ImageDraw.Draw(mask).text((-left, -top), text, fill=255, font=face, anchor="ls")
-    return np.asarray(mask), top - round(face.getbbox("H", anchor="ls")[1])
+    return np.asarray(mask, np.uint16), left, top - round(face.getbbox("H", anchor="ls")[1])
 
 
 def write(
@@ -74,17 +81,14 @@ def write(
 ) -> int:
     """Write `text` with the top of its capitals at `y`; return its width in pixels.
 
-    align: whether `x` is its "left" or its "right" end. Single characters are cached, so running numbers cost little.
+    align: whether `x` is its "left" or its "right" end.
     """
     total = width_of(text, size, bold)
     pen = float(x - total if align == "right" else x)
-    numeric = text[-1:].isdigit()
-    for piece in text if numeric else [text]:  # numbers by the digit: any text would fill the cache
-        if piece != " ":
-            mask, drop = _letters(piece, size, bold)
-            left = int(font(size, bold).getbbox(piece, anchor="ls")[0])
-            blend(canvas, mask.astype(np.uint16), round(pen) + left, round(y) + drop, color)
-        pen += font(size, bold).getlength(piece)
+    for piece in text if text[-1:].isdigit() else [text]:
+        mask, left, drop = _letters(piece, size, bold)
+        blend(canvas, mask, round(pen) + left, round(y) + drop, color)
+        pen += _advance(piece, size, bold)
     return total
 
 
@@ -94,6 +98,38 @@ def blend(canvas: Picture, coverage: NDArray[np.uint16], x: int, y: int, color: 
     top, left = max(-y, 0), max(-x, 0)
     under = canvas[max(y, 0) : y + height, max(x, 0) : x + width]
     cut = coverage[top : top + under.shape[0], left : left + under.shape[1], None].astype(np.int32)
-    under += ((np.array(color, np.int32) - under) * cut // 255).astype(np.int8).view(np.uint8) if _small(color) else _step(
-        under, cut, color
-    )
+    under[:] = (under * (255 - cut) + np.array(color, np.int32) * cut + 127) // 255
+
+
+def rectangle(canvas: Picture, left: float, top: int, right: float, bottom: int, color: Color) -> None:
+    """Fill a rectangle whose left and right edges may lie between two pixels, so that bars grow smoothly."""
+    if right <= left:
+        return
+    first, last = int(left), int(right)  # the columns that hold the edges
+    canvas[top:bottom, first + 1 : last] = color
+    for column in {first, last}:
+        covered = min(column + 1, right) - max(column, left)
+        blend(canvas, np.full((bottom - top, 1), 255 * covered, np.uint16), column, top, color)
+
+
+def disc(canvas: Picture, x: float, y: float, radius: float, color: Color) -> None:
+    """Fill a circle around (x, y), smooth at its edge."""
+    left, top = int(x - radius) - 1, int(y - radius) - 1
+    span = np.arange(int(2 * radius) + 4) + 0.5
+    distance = np.hypot(span[None] + left - x, span[:, None] + top - y)
+    blend(canvas, (255 * np.clip(radius + 0.5 - distance, 0, 1)).astype(np.uint16), left, top, color)
+
+
+def curve(canvas: Picture, left: int, heights: NDArray[np.float64], base: int, color: Color) -> None:
+    """Draw a line one pixel a value, each in pixels above the row `base`, with a soft fill below it."""
+    if len(heights) < 2:
+        return
+    y = base - heights  # (W,) rows of the line
+    before = np.concatenate([y[:1], y[:-1]])
+    upper, lower = np.minimum(y, before) - 1.0, np.maximum(y, before) + 1.0  # steep parts stay joined
+    top = int(np.floor(upper.min()))
+    rows = np.arange(top, base)[:, None]
+    line = np.clip(np.minimum(rows + 1, lower) - np.maximum(rows, upper), 0, 1)
+    depth = np.clip((base - rows) / max(base - top, 1), 0, 1)
+    fill = np.clip(rows + 1 - lower, 0, 1) * (0.08 + 0.22 * depth)
+    blend(canvas, (255 * np.maximum(line, fill)).astype(np.uint16), left, top, color)

@@ -83,6 +83,23 @@ class Run:
         draft.write_text(to_toml({"run": vars(self.settings), "config": self.config.as_dict()}))
         draft.replace(self.folder / "config.toml")
 
+    def note_world(self, world: dict[str, Any]) -> None:
+        """Keep in manifest.json what whoever loads the agent must know of its world."""
+        path = self.folder / "manifest.json"
+        manifest = json.loads(path.read_text()) if path.exists() else _manifest()
+        draft = self.folder / ".manifest.json.draft"
+        draft.write_text(json.dumps({**manifest, "world": world}, indent=2) + "\n")
+        draft.replace(path)
+
+    @property
+    def world(self) -> dict[str, Any]:
+        """What `note_world` kept; raise CommandError if the run never got that far."""
+        path = self.folder / "manifest.json"
+        try:
+            return dict(json.loads(path.read_text())["world"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise CommandError(f"{path} is missing or damaged, so the run cannot be loaded", ENVIRONMENT) from None
+
     @classmethod
     def open(cls, folder: Path) -> Run:
         """Read the run in `folder`; raise CommandError if there is none or its config is damaged."""

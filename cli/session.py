@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
-import json
-import os
 import time
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from ..agents import checkpoint as checkpoints
-from ..agents.checkpoint import Checkpoint, CheckpointError
+from ..agents.checkpoint import Checkpoint
 from ..agents.dqn import DQN
-from ..agents.evaluate import Evaluation, evaluate
 from ..agents.frame_log import FrameLog, restore_frames
-from ..agents.replay import Replay
+from ..agents.replay import Batch, Replay
 from ..agents.train import Progress, train
 from ..envs import World, make
 from . import memory
 from .errors import DIVERGED, ENVIRONMENT, RESOURCES, CommandError
 from .run import Run, append_metrics
+from .tuning import tune_process
 
 KEEP = 2  # checkpoints, beside the best
+STEP_SECONDS = 1e-4  # what a step costs beside acting and learning: the emulator's part that nothing hides, storing
 RECENT = 100  # episodes in the running score
 BEST = "best"
 
@@ -43,8 +40,8 @@ class Report:
     seconds: float  # of training, over all sessions
     score: float | None  # mean of the last 100 episodes, None before the first
     epsilon: float
-    loss: float
-    q: float  # mean over states of max_a E[R | a]
+    loss: float | None  # None while nothing was learned
+    q: float | None  # mean over states of max_a E[R | a]
     steps_per_second: float
     fraction: float  # of the budget
     eta: float | None  # seconds
@@ -55,19 +52,21 @@ class Report:
 class Session:
     """A run being trained in this process."""
 
-    def __init__(self, run: Run, threads: int = 0) -> None:
+    def __init__(self, run: Run, threads: int = 0, *, shrink_replay: bool = False) -> None:
         """Build everything that the run's settings name; raise what cannot be, before anything is reserved."""
         self.run, self.config = run, run.config
+        self.notes: list[str] = []  # one sentence each, for the person
         settings = run.settings
-        if threads:
-            torch.set_num_threads(threads)
+        tune_process(threads)
         self.device = torch.device(settings.device)
-        self.envs: World = make(settings.env, self.config.num_envs, settings.seed, settings.protocol)
+        self.envs: World = make(settings.env, self.config.num_envs, settings.seed, settings.protocol, num_threads=threads)
         space = self.envs.single_observation_space
         shape: tuple[int, ...] = tuple(space.shape or ())
         pictures = len(shape) == 3
         dtype = torch.uint8 if space.dtype == np.uint8 else torch.float32
         available = memory.available_bytes() if self.device.type == "cpu" else torch.cuda.mem_get_info(self.device)[0]
+        if shrink_replay:
+            self._shrink_replay(memory.fitting_capacity(self.config, shape, dtype.itemsize, available))
         self.memory_bytes = memory.check(self.config, shape, dtype.itemsize, available)
         actions = int(self.envs.single_action_space.n)  # type: ignore[attr-defined]
         self.agent = DQN(self.config, shape, actions, seed=settings.seed, device=self.device)
@@ -83,14 +82,52 @@ class Session:
             seed=settings.seed,
             device=self.device,
         )
+        run.note_world(
+            {
+                "name": self.envs.name, "obs_shape": list(shape), "actions": actions,
+                "action_names": list(self.envs.action_names), "frames_per_step": self.envs.frames_per_step,
+            }
+        )
         self.seconds = 0.0
         self.recent: deque[float] = deque(maxlen=RECENT)
         self.best_score: float | None = None
         self.last_checkpoint = ""
-        self.notes: list[str] = []  # one sentence each, for the person
         self._frame_log = FrameLog(run.folder / "frames")
         self._rows: list[dict[str, Any]] = []
         self.progress = self._restore() or Progress.begin(self.envs.reset()[0])
+
+    def _shrink_replay(self, fits: int) -> None:
+        """Make the replay, and the run's config with it, no larger than `fits` steps."""
+        if self.config.learning_starts < fits < self.config.replay_capacity:
+            self.notes.append(f"the replay is shrunk from {self.config.replay_capacity:,} to {fits:,} steps to fit")
+            self.config = replace(self.config, replay_capacity=fits)
+            self.run = Run(self.run.folder, self.run.settings, self.config)
+
+    def estimate(self) -> float:
+        """Return about how many seconds the budget of steps will take here, from a few updates on a spare agent."""
+        config, settings = self.config, self.run.settings
+        agent = DQN(config, self.agent.obs_shape, self.agent.actions, device=self.device)
+        obs = torch.zeros(config.batch_size, *self.agent.obs_shape, dtype=self.replay.obs_dtype, device=self.device)
+        ones = torch.ones(config.batch_size, device=self.device)
+        batch = Batch(obs, ones.long() * 0, ones, ones, obs, ones, ones.long())
+        few = torch.as_tensor(self.progress.obs).to(self.device)
+
+        def clock(work: Callable[[], Any]) -> float:
+            work()
+            times = []
+            for _ in range(3):
+                start = time.perf_counter()
+                work()
+                if self.device.type == "cuda":
+                    torch.cuda.synchronize(self.device)
+                times.append(time.perf_counter() - start)
+            return sorted(times)[1]
+
+        update = clock(lambda: agent.learn(batch))
+        act = clock(lambda: agent.act(few, 0.5)) / config.num_envs
+        left = max(0, settings.steps - self.progress.step)
+        learned = max(0, settings.steps - max(self.progress.step, config.learning_starts))
+        return left * (act + STEP_SECONDS) + learned / config.steps_per_update * update
 
     def _restore(self) -> Progress | None:
         """Go on from the newest good checkpoint; None if there is none at all."""
@@ -179,13 +216,13 @@ class Session:
 
         """
         settings, progress = self.run.settings, self.progress
-        clock = Clock(self.seconds)
+        before, start = self.seconds, time.perf_counter()
         next_save = (progress.step // self.config.checkpoint_steps + 1) * self.config.checkpoint_steps
         if self.fraction() >= 1.0:
             return
         shown, shown_step = self.seconds, progress.step
         for _ in train(self.agent, self.envs, self.replay, self.config, progress):
-            self.seconds = clock.seconds()
+            self.seconds = before + time.perf_counter() - start
             for episode in progress.finished:
                 self.recent.append(episode.score)
                 self._rows.append({"kind": "episode", **asdict(episode), "seconds": round(self.seconds, 2)})
@@ -216,9 +253,8 @@ class Session:
     def _report(self, speed: float) -> Report:
         """Drain what the device has summed up, write it to the metrics and return it."""
         progress = self.progress
-        loss, q = self.agent.drain()
-        learned = progress.updates > 0 and not np.isnan(loss)
-        if np.isinf(loss) or (progress.updates > 0 and np.isnan(loss) and self.agent.diverged):
+        loss, q = self.agent.drain() or (None, None)
+        if loss is not None and not np.isfinite(loss):
             self._flush_metrics()
             raise CommandError(self._diverged(f"the loss is {loss}"), DIVERGED)
         total = sum(progress.seconds.values()) or 1.0
@@ -234,8 +270,8 @@ class Session:
             seconds=round(self.seconds, 2),
             score=float(np.mean(self.recent)) if self.recent else None,
             epsilon=self.config.epsilon(progress.step),
-            loss=loss if learned else 0.0,
-            q=q if learned else 0.0,
+            loss=loss,
+            q=q,
             steps_per_second=speed,
             fraction=min(fraction, 1.0),
             eta=max(0.0, min(ahead)) if ahead else None,

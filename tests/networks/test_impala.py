@@ -33,7 +33,7 @@ def test_twice_as_wide_with_the_adaptive_pool_it_is_the_torso_of_the_2_91_millio
     assert body.out_shape == (64, 6, 6)
     assert body.out_features == 2304
     assert parameter_count(body) == 389_024
-    # Clark et al. 2024 count 2.91M for 18 actions, means only: the torso, the two streams, 64 cosines to 2304 features
+    # The 2.91M of Clark et al. 2024 are met for 18 actions by the means of torso, two streams and cosine embedding.
     cosines = 64 * 2304 + 2304
     streams = parameter_count(ExpectationHead(2304, 18, (512,), dueling=True))
     assert parameter_count(body) + streams + cosines == 2_908_851

@@ -1,0 +1,312 @@
+"""rlrun train: from a name to a trained, evaluated and saved agent; `train` is the same for Python."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from ..agents.presets import PRESETS, preset
+from .errors import ENVIRONMENT, CommandError
+from .run import Run, Settings
+
+if TYPE_CHECKING:
+    from .live import View
+    from .session import Session
+
+CPU_STEPS, GPU_STEPS = 1_000_000, 10_000_000  # the budgets when none is given, agent steps
+EVALUATION_EPISODES = 100
+
+
+class Count(click.ParamType):
+    """A positive whole number that may end in k, M or G."""
+
+    name = "count"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return 10_000_000 for 10M."""
+        if isinstance(value, int):
+            return value
+        text = str(value).replace("_", "").replace(",", "")
+        factor = {"k": 1e3, "m": 1e6, "g": 1e9}.get(text[-1:].lower(), 1)
+        try:
+            number = float(text[:-1] if factor > 1 else text) * factor
+        except ValueError:
+            number = float("nan")
+        if not 1 <= number < 1e15 or number != int(number):
+            self.fail(f"{value} is not possible: it must be a positive whole number, as 500000 or 10M", param, ctx)
+        return int(number)
+
+
+@click.command()
+@click.option("--env", help="What to train on: Breakout, CartPole-v1, module:Class ... (see rlrun envs).")
+@click.option("--steps", type=Count(), help="Budget in agent steps, as 500k or 10M.")
+@click.option("--frames", type=Count(), help="Budget in emulator frames: 4 to an agent step on Atari.")
+@click.option("--minutes", type=float, help="Budget in minutes of training.")
+@click.option("--preset", help=f"Settings to start from: {', '.join(PRESETS)} (see rlrun presets).")
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change one setting; repeatable.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="A TOML file of settings.")
+@click.option("--protocol", help="Atari only: machado (sticky actions, default) or nature (no-op starts, lives).")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything random.")
+@click.option("--device", help="cpu or cuda; the GPU by default where there is one.")
+@click.option("--envs", "num_envs", type=Count(), help="Worlds that step at once.")
+@click.option("--threads", type=Count(), help="CPU threads; all cores by default.")
+@click.option("--dir", "directory", type=click.Path(path_type=Path), default=Path("runs"), show_default=True,
+              help="The folder of runs.")
+@click.option("--resume", metavar="RUN", help="Go on with a run: its folder, its name or latest.")
+@click.option("--evaluate", "episodes", type=click.IntRange(0), default=EVALUATION_EPISODES, show_default=True,
+              help="Episodes played at the end; 0 for none.")
+@click.option("--shrink-replay", is_flag=True, help="Shrink the replay to what fits in memory instead of refusing.")
+@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files into the run (needs the extra).")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines instead of pictures.")
+def command(**options: Any) -> int:
+    """Train an agent, save it, and tell how good it is."""
+    return _train(**options)[1]
+
+
+def train(
+    env: str | None = None,
+    *,
+    steps: int | None = None,
+    frames: int | None = None,
+    minutes: float | None = None,
+    preset: str | None = None,
+    settings: dict[str, Any] | None = None,
+    protocol: str | None = None,
+    seed: int = 0,
+    device: str | None = None,
+    num_envs: int | None = None,
+    directory: str | Path = "runs",
+    resume: str | Path | None = None,
+    evaluate: int = EVALUATION_EPISODES,
+) -> Run:
+    """Train as `rlrun train` does, with the same progress, and return the run.
+
+    Args:
+        env: as `rlrun.make` takes it; None to resume.
+        steps: budget in agent steps; frames: the same in emulator frames; minutes: in minutes of training.
+        preset: see `rlrun presets`; settings: changes to it by field name.
+        protocol: "machado" or "nature", for Atari.
+        seed: of everything random.
+        device: "cpu" or "cuda".
+        num_envs: worlds that step at once.
+        directory: the folder of runs.
+        resume: a run to go on with.
+        evaluate: episodes played at the end.
+
+    Raises:
+        CommandError: as the command ends, one sentence.
+        KeyboardInterrupt: after Ctrl-C, when all is saved.
+
+    """
+    run, code = _train(
+        env=env, steps=steps, frames=frames, minutes=minutes, preset=preset, sets=settings or {}, protocol=protocol,
+        seed=seed, device=device, num_envs=num_envs, directory=Path(directory),
+        resume=None if resume is None else str(resume), episodes=evaluate,
+    )
+    if code:
+        raise KeyboardInterrupt
+    return run
+
+
+def _train(
+    *,
+    env: str | None,
+    steps: int | None,
+    frames: int | None,
+    minutes: float | None,
+    preset: str | None,
+    sets: tuple[str, ...] | dict[str, Any],
+    protocol: str | None,
+    seed: int,
+    device: str | None,
+    num_envs: int | None,
+    directory: Path,
+    resume: str | None,
+    episodes: int,
+    config_file: Path | None = None,
+    threads: int | None = None,
+    shrink_replay: bool = False,
+    tensorboard: bool = False,
+    as_json: bool = False,
+) -> tuple[Run, int]:
+    """Do all that the command does; return the run and the exit code."""
+    budget = _budget(steps, frames, minutes)
+    if resume is not None:
+        fixed = {"--env": env, "--preset": preset, "--set": sets, "--protocol": protocol, "--envs": num_envs,
+                 "--config": config_file}
+        given = [name for name, value in fixed.items() if value]
+        if given:
+            raise CommandError(f"--resume takes all settings from the run: leave out {' and '.join(given)}")
+        run = Run.find(resume, directory)
+        run = Run(run.folder, replace(run.settings, **budget, **_device(device) if device else {}), run.config)
+    else:
+        if env is None:
+            raise CommandError("what should it train on? Give --env, as --env Breakout, or --resume a run")
+        run = _new_run(env, budget, preset, sets, config_file, protocol, seed, device, num_envs, directory)
+    from .live import view
+    from .session import Session
+    from .stopper import Stopper
+
+    fresh = resume is None
+    with run.locked(), Stopper() as stopper, view(as_json, f"{run.settings.env} · {run.folder.name}") as shown:
+        try:
+            session = Session(run, threads or 0, shrink_replay=shrink_replay)
+        except BaseException:
+            if fresh:
+                shutil.rmtree(run.folder, ignore_errors=True)  # nothing has happened in it
+            raise
+        run = session.run
+        run.write_settings()
+        with contextlib.closing(session), _writer(run, tensorboard) as write:
+            _introduce(session, shown, fresh)
+            for report in session.train():
+                shown.show(report)
+                write(report)
+                if stopper.signal is not None:
+                    shown.say("stopping: saving a checkpoint; press Ctrl-C again to quit at once without it")
+                    session.save()
+                    shown.say(f"saved; go on with: rlrun train --resume {run.folder}")
+                    return run, stopper.exit_code
+        shown.say(f"trained {session.progress.step:,} steps; saved in {run.folder}")
+    if episodes:
+        from .evaluate import conclude
+
+        conclude(run, episodes, as_json)
+    return run, 0
+
+
+def _new_run(
+    env: str, budget: dict[str, Any], preset_name: str | None, sets: tuple[str, ...] | dict[str, Any],
+    config_file: Path | None, protocol: str | None, seed: int, device: str | None, num_envs: int | None,
+    directory: Path,
+) -> Run:
+    """Return a new run's folder, after everything that can be checked without building it."""
+    from ..envs.catalogue import find
+    from ..envs.protocol import protocol_named
+
+    found = find(env)
+    settings = dict(sets) if isinstance(sets, dict) else _split(sets)
+    device_setting = _device(device)
+    base = preset_name or ("control" if found.kind != "atari" else "fast")
+    if base == "fast" and device_setting["device"].startswith("cuda"):
+        base = "fast-gpu"
+    config = preset(base)
+    if config_file is not None:
+        config = config.with_settings(_read_config(config_file))
+    config = config.with_settings(settings)
+    if num_envs:
+        config = replace(config, num_envs=num_envs)
+    name = "none"
+    if found.kind == "atari":
+        name = protocol or "machado"
+        protocol_named(name)
+    if not any(budget.values()):
+        budget = {**budget, "steps": GPU_STEPS if device_setting["device"].startswith("cuda") else CPU_STEPS}
+    chosen = Settings(env=found.id, protocol=name, seed=seed, preset=base, **device_setting, **budget)
+    return Run.create(directory, chosen, config)
+
+
+def _introduce(session: Session, shown: View, fresh: bool) -> None:
+    """Say what will happen, how long it takes, and how to stop, watch and go on."""
+    from .live import duration
+
+    run, settings = session.run, session.run.settings
+    for note in session.notes:
+        shown.say(note)
+    shown.say(
+        f"{'training' if fresh else 'training on'} {session.envs.name}"
+        + (f" ({settings.protocol} protocol)" if settings.protocol != "none" else "")
+        + f", preset {settings.preset}, seed {settings.seed}, on {settings.device}, "
+        f"up to {session.memory_bytes / 1e9:.1f} GB of memory, in {run.folder}"
+    )
+    if session.fraction() >= 1.0:
+        shown.say("its budget is already spent: give a larger one with --steps or --minutes to train on")
+        return
+    if settings.minutes:
+        shown.say(f"it will train for {settings.minutes:g} minutes in all")
+    if settings.steps:
+        seconds = session.estimate()
+        shown.say(f"{settings.steps:,} agent steps will take about {duration(seconds)} here")
+    shown.say(
+        f"stop: Ctrl-C (it saves first) | watch: rlrun watch {run.folder} | go on: rlrun train --resume {run.folder}"
+    )
+
+
+def _budget(steps: int | None, frames: int | None, minutes: float | None) -> dict[str, Any]:
+    """Return what was given as the settings' budget; an empty dict for nothing."""
+    if steps and frames:
+        raise CommandError("--steps and --frames are the same budget: give one of them")
+    if minutes is not None and not 0 < minutes < float("inf"):
+        raise CommandError(f"--minutes {minutes:g} is not possible: it must be above 0")
+    if not (steps or frames or minutes):
+        return {}
+    return {"steps": steps or (frames // 4 if frames else 0), "minutes": minutes or 0.0}
+
+
+def _device(device: str | None) -> dict[str, str]:
+    """Return the device to compute on; raise CommandError if it is not there."""
+    if device in (None, "cpu") and (device == "cpu" or not Path("/proc/driver/nvidia").exists()):
+        return {"device": "cpu"}
+    import torch
+
+    if device is None:
+        return {"device": "cuda" if torch.cuda.is_available() else "cpu"}
+    if device.split(":")[0] != "cuda":
+        raise CommandError(f"unknown device {device!r}: it is cpu or cuda")
+    if not torch.cuda.is_available():
+        raise CommandError("there is no CUDA GPU that torch can use here: leave out --device, or use --device cpu", 3)
+    return {"device": device}
+
+
+def _split(sets: tuple[str, ...]) -> dict[str, str]:
+    """Return --set's KEY=VALUE pairs."""
+    pairs = {}
+    for text in sets:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise CommandError(f"--set {text} is no KEY=VALUE, as --set learning_rate=1e-4")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """Return the settings in a TOML file: its [config] table, or the whole of it."""
+    try:
+        document = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise CommandError(f"there is no file {path}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CommandError(f"{path} is no TOML file that can be read: {error}") from None
+    document.pop("run", None)
+    return dict(document.get("config", document))
+
+
+@contextlib.contextmanager
+def _writer(run: Run, tensorboard: bool) -> Iterator[Any]:
+    """Yield what also takes the reports: a TensorBoard writer if asked for."""
+    if not tensorboard:
+        yield lambda report: None
+        return
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise CommandError("TensorBoard is not installed: pip install 'rlrun[tensorboard]'", ENVIRONMENT) from None
+    writer = SummaryWriter(str(run.folder / "tensorboard"))  # type: ignore[no-untyped-call]
+
+    def write(report: Any) -> None:
+        for name in ("score", "epsilon", "loss", "q", "steps_per_second"):
+            value = getattr(report, name)
+            if value is not None:
+                writer.add_scalar(name, value, report.step)  # type: ignore[no-untyped-call]
+
+    try:
+        yield write
+    finally:
+        writer.close()  # type: ignore[no-untyped-call]

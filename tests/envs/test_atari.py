@@ -1,0 +1,274 @@
+"""AtariWorld against the traps of the emulator underneath: each would teach an agent something false."""
+
+import subprocess
+import sys
+import textwrap
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rlrun.envs import World, WorldError, make
+from rlrun.envs import atari as atari_module
+
+
+def script(body: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code in a process of its own, at most 60 s."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(body)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def random_steps(world: World, steps: int, seed: int = 0) -> Any:
+    actions = np.random.default_rng(seed)
+    for _ in range(steps):
+        yield world.step(actions.integers(len(world.action_names), size=world.num_envs))
+
+
+@pytest.mark.parametrize("protocol", ["machado", "nature"])
+def test_a_lost_life_neither_ends_nor_restarts_the_game(protocol: str) -> None:
+    world = make("breakout", 2, seed=1, protocol=protocol)
+    _, info = world.reset()
+    lives, frames, score = info["lives"], info["episode_frame_number"], np.zeros(2)
+    losses = games = 0
+    for _, reward, terminated, _, info in random_steps(world, 350):
+        going = ~info["reset"]
+        lost = info["life_lost"]
+        # Breakout has five lives; each is lost singly, the game runs on, and only the fifth loss ends it.
+        assert (info["lives"] == np.where(going, lives - lost, 5)).all()
+        assert (terminated == (info["lives"] == 0)).all()
+        assert (info["episode_frame_number"][going] > frames[going]).all()
+        assert not (lost & info["reset"]).any()
+        lives, frames = info["lives"], info["episode_frame_number"]
+        losses += int(lost.sum())
+        games += int(terminated.sum())
+        score += reward
+    assert games >= 2
+    assert losses >= 5 * games
+    assert score.sum() > 0
+    world.close()
+
+
+def test_a_game_without_lives_never_loses_one() -> None:
+    world = make("pong")
+    world.reset()
+    assert not any(info["life_lost"].any() for *_, info in random_steps(world, 60))
+    world.close()
+
+
+def test_the_reward_is_raw_and_not_clipped() -> None:
+    world = make("ms_pacman")
+    world.reset()
+    rewards = np.stack([reward for _, reward, *_ in random_steps(world, 120)])
+    assert set(np.unique(rewards)) >= {0.0, 10.0}  # a pill is worth 10
+    world.close()
+
+
+def test_no_terminal_frame_is_lost_and_the_new_stack_is_black_but_for_its_newest_frame() -> None:
+    world = make("breakout", max_episode_steps=6)
+    before, _ = world.reset()
+    assert not before[:, :3].any()
+    assert before[:, 3].any()
+    ends = 0
+    for obs, _, terminated, truncated, info in random_steps(world, 40):
+        going = ~info["reset"]
+        # Also a terminal frame simply joins the stack of its own episode.
+        assert np.array_equal(obs[going, :3], before[going, 1:])
+        assert not obs[~going, :3].any()
+        ends += int((terminated | truncated).sum())
+        before = obs
+    assert ends >= 5
+    world.close()
+
+
+def test_a_cap_on_the_step_that_loses_a_life_is_a_truncation_and_a_lost_life() -> None:
+    world = make("breakout", 2, seed=2, protocol="nature")
+    world.reset()
+    lost = [info["life_lost"].copy() for *_, info in random_steps(world, 60)]
+    step, copy = np.argwhere(np.stack(lost))[0]
+    world.close()
+    world = make("breakout", 2, seed=2, protocol="nature", max_episode_steps=int(step) + 1)
+    world.reset()
+    *_, (_, _, terminated, truncated, info) = random_steps(world, int(step) + 1)
+    assert info["life_lost"][copy]
+    assert truncated[copy]
+    assert not terminated[copy]
+    world.close()
+
+
+def test_fire_is_never_pressed_for_the_agent() -> None:
+    world = make("breakout", protocol="nature")
+    world.reset()
+    for _ in range(150):
+        _, reward, terminated, truncated, info = world.step([0])
+        # The ball is served by FIRE only: without it nothing can be won or lost.
+        assert not (reward.any() or terminated.any() or truncated.any() or info["life_lost"].any())
+    world.close()
+
+
+def test_nature_starts_with_0_to_29_no_ops_anew_at_every_reset_and_machado_with_none() -> None:
+    world = make("pong", 2, protocol="nature")
+    drawn = np.stack([world.reset()[1]["episode_frame_number"] for _ in range(100)])
+    assert set(drawn.flat) == set(range(30))
+    assert not np.array_equal(drawn[0], drawn[1])
+    world.close()
+    world = make("pong", protocol="machado")
+    assert not world.reset()[1]["episode_frame_number"].any()
+    world.close()
+
+
+def test_a_reset_within_play_draws_new_no_ops() -> None:
+    world = make("pong", 2, protocol="nature", max_episode_steps=2)
+    first = world.reset()[1]["episode_frame_number"]
+    later = [info["episode_frame_number"] for *_, info in random_steps(world, 6) if info["reset"].all()]
+    assert len(later) == 2
+    assert not np.array_equal(first, later[0])
+    assert not np.array_equal(later[0], later[1])
+    assert max(later[0].max(), later[1].max()) <= 29
+    world.close()
+
+
+def test_the_number_of_threads_changes_nothing() -> None:
+    def shown(num_threads: int) -> bytes:
+        world = make("breakout", 3, seed=3, num_threads=num_threads)
+        world.reset()
+        found = b"".join(obs.tobytes() + reward.tobytes() for obs, reward, *_ in random_steps(world, 60))
+        world.close()
+        return found
+
+    assert shown(1) == shown(2)
+
+
+def test_the_emulator_is_told_everything_whose_default_would_bite(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, Any] = {}
+    real = atari_module.AtariVectorEnv
+
+    def spy(*args: Any, **kwargs: Any) -> Any:
+        told.update(kwargs)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(atari_module, "AtariVectorEnv", spy)
+    for protocol, sticky, noops in (("machado", 0.25, 0), ("nature", 0.0, 30)):
+        make("pong", protocol=protocol).close()
+        assert told["repeat_action_probability"] == sticky
+        assert told["noop_max"] == noops
+        assert told["max_num_frames_per_episode"] == 108_000
+        assert not (told["episodic_life"] or told["reward_clipping"] or told["use_fire_reset"])
+
+
+def test_the_cap_counts_emulator_frames_without_the_no_ops() -> None:
+    world = make("pong", 2, protocol="nature", max_episode_steps=10)
+    noops = world.reset()[1]["episode_frame_number"]
+    *_, (_, _, _, truncated, info) = random_steps(world, 10)
+    assert truncated.all()
+    assert (info["episode_frame_number"] - noops == 40).all()
+    world.close()
+
+
+def test_the_full_action_set_has_18_actions() -> None:
+    world = make("pong", full_action_set=True)
+    assert len(world.action_names) == 18
+    assert world.action_names[:2] == ("NOOP", "FIRE")
+    world.reset()
+    world.step([17])
+    world.close()
+
+
+def test_attributes_name_the_game_and_how_it_is_played() -> None:
+    world = make("ms pacman", protocol="nature")
+    assert (world.name, world.id, world.protocol, world.frames_per_step) == (
+        "MsPacman",
+        "ALE/MsPacman-v5",
+        "nature",
+        4,
+    )
+    assert world.action_names[:5] == ("NOOP", "UP", "RIGHT", "LEFT", "DOWN")
+    assert (world.single_observation_space.shape, world.single_observation_space.dtype) == ((4, 84, 84), np.uint8)
+    world.close()
+
+
+def test_send_returns_before_the_emulators_have_finished() -> None:
+    world = make("breakout", 4)
+    world.reset()
+    started = sent = 0.0
+    for _ in range(4):  # the first steps pay for cold caches
+        started = time.perf_counter()
+        world.send(np.zeros(4, int))
+        sent = time.perf_counter()
+        world.recv()
+    assert sent - started < (time.perf_counter() - started) / 2
+    world.close()
+
+
+def test_emulators_that_hang_raise_instead_of_waiting_for_ever_and_can_still_be_closed() -> None:
+    result = script(
+        """
+        import time, numpy as np
+        from rlrun.envs import WorldError, make
+        world = make("breakout", 2)
+        world.reset()
+        world.timeout_s = 0.3
+        world._checked = lambda actions: np.array([0, 99])  # past the check, ale-py never answers
+        started = time.perf_counter()
+        for call in (lambda: world.step([0, 0]), world.recv, world.reset):
+            try:
+                call()
+            except WorldError as error:
+                print(error)
+        world.close()
+        print(time.perf_counter() - started < 5)
+        """
+    )
+    sentence = "Breakout: the emulators did not answer for 0.3 seconds.\n"
+    assert result.stdout == 3 * sentence + "True\n"
+    assert result.returncode == 0
+
+
+def test_a_forked_child_gets_an_error_instead_of_waiting_for_ever() -> None:
+    result = script(
+        """
+        import os
+        from rlrun.envs import WorldError, make
+        world = make("pong", 2)
+        world.reset()
+        child = os.fork()
+        if child == 0:
+            for call in (world.reset, lambda: world.step([0, 0])):
+                try:
+                    call()
+                except WorldError as error:
+                    print(error, flush=True)
+            world.close()
+            os._exit(7)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        world.step([0, 0])
+        world.close()
+        """
+    )
+    sentence = "Pong: emulator threads do not survive a fork: make the world in this process.\n"
+    assert result.stdout == 2 * sentence + "7\n"
+    assert result.returncode == 0
+
+
+def test_nothing_is_printed_and_a_world_left_open_with_a_step_under_way_does_not_disturb_the_exit() -> None:
+    result = script(
+        """
+        from rlrun.envs import make, make_screen
+        screen = make_screen("pong")
+        screen.reset()
+        world = make("breakout", 2)
+        world.reset()
+        world.send([0, 0])
+        """
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_an_unknown_protocol_is_answered_with_the_nearest() -> None:
+    with pytest.raises(WorldError, match="unknown protocol 'natur'; did you mean nature?"):
+        make("pong", protocol="natur")
+    with pytest.raises(WorldError, match="unknown protocol '': use machado or nature"):
+        make("pong", protocol="")
+    with pytest.raises(WorldError, match="num_threads must be at least 0"):
+        make("pong", num_threads=-1)
