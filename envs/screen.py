@@ -19,6 +19,7 @@ class Screen(ABC):
     Attributes:
         world: the World of one copy that is played.
         frames: RGB pictures uint8 (height, width, 3) of the last step or reset, oldest first.
+        info: what the last step or reset told, as plain values; Atari has `lives` there.
         fps: pictures a second at natural speed.
     """
 
@@ -27,6 +28,7 @@ class Screen(ABC):
         self.world = world
         self.fps = fps
         self.frames: list[Frame] = []
+        self.info: dict[str, Any] = {}
         self.name = world.name
         self.id = world.id
         self.protocol = world.protocol
@@ -38,7 +40,8 @@ class Screen(ABC):
     def reset(self) -> NDArray[Any]:
         """Return the first observation (1, ...) of a new episode."""
         obs, info = self.world.reset()
-        self.frames = self._pictures(0, 0.0, _plain(info))
+        self.info = _plain(info)
+        self.frames = self._pictures(0, 0.0, self.info)
         return obs
 
     def step(self, action: int) -> tuple[NDArray[Any], float, bool, bool, dict[str, Any]]:
@@ -48,9 +51,9 @@ class Screen(ABC):
         Raises WorldError for an action out of range, or before the first reset.
         """
         obs, rewards, terminated, truncated, info = self.world.step([action])
-        plain, reward = _plain(info), float(rewards[0])
-        self.frames = self._pictures(action, reward, plain)
-        return obs, reward, bool(terminated[0]), bool(truncated[0]), plain
+        self.info, reward = _plain(info), float(rewards[0])
+        self.frames = self._pictures(action, reward, self.info)
+        return obs, reward, bool(terminated[0]), bool(truncated[0]), self.info
 
     def close(self) -> None:
         """Close the world; a second call does nothing."""

@@ -20,7 +20,10 @@ class Weights(nn.Module):
     def loss(self, *slopes: list[float]) -> Tensor:
         """Return a loss whose gradient is `slopes`."""
         return sum(
-            ((part * torch.tensor(slope, dtype=part.dtype)).sum().float() for part, slope in zip(self.parts, slopes)),
+            (
+                (part * torch.tensor(slope, dtype=part.dtype)).sum().float()
+                for part, slope in zip(self.parts, slopes, strict=True)
+            ),
             start=torch.zeros(()),
         )
 

@@ -1,7 +1,9 @@
 """GymWorld against gymnasium itself, and against the worlds that people write."""
 
 import json
+import sys
 import textwrap
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -76,13 +78,15 @@ gymnasium.register("Registered-v0", entry_point=Grid, max_episode_steps=4)
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Write a person's own module into the working directory and return its name."""
     name = f"own_{abs(hash(str(tmp_path)))}"
     (tmp_path / f"{name}.py").write_text(textwrap.dedent(OWN))
     (tmp_path / f"{name}_broken.py").write_text("import not_there_at_all")
     monkeypatch.chdir(tmp_path)
-    return name
+    monkeypatch.setattr("sys.path", sys.path.copy())
+    yield name
+    gymnasium.registry.pop("Registered-v0", None)
 
 
 @pytest.mark.parametrize("id", PLAYED)
@@ -263,18 +267,17 @@ def test_a_state_of_something_else_is_refused() -> None:
 
 
 def test_a_resumed_atari_world_starts_new_games_with_seeds_of_their_own() -> None:
-    world = make("breakout", 2, seed=3, protocol="nature")
-    first = world.reset()[1]["frame_number"].tolist()
-    starts = [first]
-    for _ in range(3):
+    world = make("breakout", 1, seed=3, protocol="nature")
+    starts = [int(world.reset()[1]["frame_number"][0])]
+    for _ in range(2):
         saved = json.loads(json.dumps(world.state_dict()))
         obs, restored = world.load_state_dict(saved)
-        assert restored.tolist() == [False, False]
-        assert obs.shape == (2, 4, 84, 84)
-        info = world.step([0, 0])[4]
+        assert restored.tolist() == [False]
+        assert obs.shape == (1, 4, 84, 84)
+        info = world.step([0])[4]
         assert not info["reset"].any()
-        starts.append((info["frame_number"] - 4).tolist())
-    assert len({tuple(start) for start in starts}) == 4
+        starts.append(int(info["frame_number"][0]) - 4)
+    assert len(set(starts)) == 3
     with pytest.raises(WorldError, match="not of ALE/Breakout-v5"):
         world.load_state_dict(saved | {"protocol": "machado"})
     world.close()

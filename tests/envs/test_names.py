@@ -113,6 +113,7 @@ def test_the_catalogue_lists_each_trainable_environment_once_by_an_id_that_make_
         assert find(entry.id).kind == ("atari" if entry.kind == "atari" else "gym")
 
 
+@pytest.mark.filterwarnings("ignore:.*out of date")
 def test_the_catalogue_misses_nothing_of_gymnasiums_that_fits() -> None:
     for spec in list(gymnasium.registry.values()):
         entry = str(spec.entry_point)

@@ -1,0 +1,42 @@
+"""Machine: what a benchmark was measured on, for its results."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("rlrun", "torch", "numpy", "gymnasium", "ale-py", "stable-baselines3", "opencv-python-headless")
+
+
+def describe() -> dict[str, Any]:
+    """Return the CPU's model, the cores this process may use, the system, and the versions of what matters."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return {"cpu": _cpu_model(), "cores": _cores(), "system": platform.system(), "versions": versions}
+
+
+def busy() -> str:
+    """Return one sentence of warning if other processes keep the cores busy, else an empty string."""
+    load = os.getloadavg()[0]
+    if load < 0.5:
+        return ""
+    return f"warning: the load average is {load:.1f} before anything is measured: other processes disturb the speeds"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
