@@ -1,4 +1,4 @@
-"""Checkpoints: folders of safetensors and JSON, hashed, written whole or not at all, read only if every byte is right."""
+"""Checkpoints: hashed folders of safetensors and JSON, written whole or not at all, read only if no byte is wrong."""
 
 from __future__ import annotations
 
@@ -81,7 +81,10 @@ def read(folder: Path) -> Checkpoint:
 
 
 def write(
-    folder: Path, step: int, parts: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any],
+    folder: Path,
+    step: int,
+    parts: Mapping[str, Mapping[str, Tensor]],
+    state: Mapping[str, Any],
     shared: list[dict[str, Any]],
 ) -> Checkpoint:
     """Write a checkpoint as `folder`, atomically: after a crash at any instant it is there whole or not there.

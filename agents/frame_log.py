@@ -39,7 +39,7 @@ class FrameLog:
         ranges = [(start, min(start + step, replay.added)) for start in range(first, replay.added, step)]
 
         def compress(rows: tuple[int, int]) -> bytes:
-            return zlib.compress(replay.frames(*rows).cpu().numpy(), 1)
+            return zlib.compress(replay.frames(*rows).cpu().numpy().data, 1)
 
         with ThreadPoolExecutor(2) as pool:  # zlib lets go of the interpreter's lock
             for (start, last), data in zip(ranges, pool.map(compress, ranges), strict=True):

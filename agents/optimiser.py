@@ -69,6 +69,14 @@ class Optimiser:
         for key, value in tensors.items():
             if key.startswith("moment."):
                 _, number, name = key.split(".", 2)
-                moments.setdefault(int(number), {})[name] = value.clone()  # torch would keep the caller's tensor
+                moments.setdefault(int(number), {})[name] = self._laid_out(value, self._masters[int(number)])
         state = self._optimizer.state_dict()
         self._optimizer.load_state_dict({**state, "state": moments})
+
+    @staticmethod
+    def _laid_out(value: Tensor, master: Tensor) -> Tensor:
+        """Return a copy of a moment in its weight's memory order: a file keeps shapes, but not channels-last strides.
+
+        The fused step walks weight, gradient and moments side by side, so all must lie in memory alike.
+        """
+        return torch.empty_like(master).copy_(value) if value.shape == master.shape else value.clone()

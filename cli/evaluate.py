@@ -65,11 +65,22 @@ def measure(
         envs.close()
     low, high = result.interval()
     return {
-        "run": str(run.folder), "env": player.name, "protocol": protocol, "checkpoint": player.checkpoint,
-        "step": player.step, "episodes": len(result.scores), "cut": result.cut, "epsilon": epsilon, "seed": seed,
-        "mean": result.mean, "interval": [low, high], "human_normalised": human_normalised(player.name, result.mean),
-        "references": dict(reference_scores(player.name)), "scores": list(result.scores),
-        "lengths": list(result.lengths), "wall_seconds": round(time.perf_counter() - start, 1),
+        "run": str(run.folder),
+        "env": player.name,
+        "protocol": protocol,
+        "checkpoint": player.checkpoint,
+        "step": player.step,
+        "episodes": len(result.scores),
+        "cut": result.cut,
+        "epsilon": epsilon,
+        "seed": seed,
+        "mean": result.mean,
+        "interval": [low, high],
+        "human_normalised": human_normalised(player.name, result.mean),
+        "references": dict(reference_scores(player.name)),
+        "scores": list(result.scores),
+        "lengths": list(result.lengths),
+        "wall_seconds": round(time.perf_counter() - start, 1),
         "command": f"rlrun evaluate {run.folder} --episodes {episodes} --epsilon {epsilon:g} --seed {seed} "
         f"--checkpoint {checkpoint} --protocol {protocol}",
     }

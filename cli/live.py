@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -133,8 +134,8 @@ def plain_line(report: Report) -> str:
     """Return a report as one line of text."""
     score = "-" if report.score is None else f"{report.score:.2f}"
     return (
-        f"step {report.step:,} ({report.fraction:.0%}) | {report.steps_per_second:,.0f} steps/s | {remaining(report)} | "
-        f"score {score} over {min(report.episodes, 100)} episodes | epsilon {report.epsilon:.3f} | "
+        f"step {report.step:,} ({report.fraction:.0%}) | {report.steps_per_second:,.0f} steps/s | {remaining(report)} "
+        f"| score {score} over {min(report.episodes, 100)} episodes | epsilon {report.epsilon:.3f} | "
         f"loss {number(report.loss)} | mean Q {number(report.q)} | checkpoint {report.checkpoint or 'none yet'}"
     )
 
@@ -145,7 +146,7 @@ def sparkline(values: list[float], width: int) -> str:
         return ""
     groups = min(width, len(values))
     edges = [round(i * len(values) / groups) for i in range(groups + 1)]
-    means = [sum(values[a:b]) / (b - a) for a, b in zip(edges, edges[1:], strict=False)]
+    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
     low, high = min(means), max(means)
     scale = (len(BLOCKS) - 1) / (high - low) if high > low else 0.0
     return "".join(BLOCKS[round((mean - low) * scale)] for mean in means)

@@ -45,7 +45,8 @@ def check(config: Config, obs_shape: Sequence[int], itemsize: int, available: in
         fits = fitting_capacity(config, obs_shape, itemsize, available)
         way = (
             f"use --shrink-replay or --set replay_capacity={fits}"
-            if fits > config.learning_starts else "free some memory first"
+            if fits > config.learning_starts
+            else "free some memory first"
         )
         raise CommandError(
             f"this run needs {needed / 1e9:.1f} GB ({replay / 1e9:.1f} GB of them for the replay of "

@@ -55,7 +55,7 @@ class Player:
         return q if np.ndim(obs) > len(self.agent.obs_shape) else q[0]
 
     def act(self, obs: NDArray[Any], epsilon: float | None = None) -> NDArray[np.int64]:
-        """Return actions (N,) for `obs` (N, *obs_shape), random with probability `epsilon` (the evaluation's if None)."""
+        """Return actions (N,) for `obs` (N, *obs_shape); `epsilon` of them random, the evaluation's share if None."""
         if epsilon is None:
             epsilon = self.config.evaluation_epsilon
         actions: NDArray[np.int64] = self.agent.act_silently(self._batched(obs), epsilon).cpu().numpy()

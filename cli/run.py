@@ -211,7 +211,10 @@ def _manifest() -> dict[str, Any]:
             )
             revision = answer.stdout.strip()
     return {
-        "command": sys.argv, "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores", "versions": versions,
+        "command": sys.argv,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "versions": versions,
         "revision": revision,
     }

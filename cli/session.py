@@ -59,7 +59,9 @@ class Session:
         settings = run.settings
         tune_process(threads)
         self.device = torch.device(settings.device)
-        self.envs: World = make(settings.env, self.config.num_envs, settings.seed, settings.protocol, num_threads=threads)
+        self.envs: World = make(
+            settings.env, self.config.num_envs, settings.seed, settings.protocol, num_threads=threads
+        )
         space = self.envs.single_observation_space
         shape: tuple[int, ...] = tuple(space.shape or ())
         pictures = len(shape) == 3
@@ -84,8 +86,11 @@ class Session:
         )
         run.note_world(
             {
-                "name": self.envs.name, "obs_shape": list(shape), "actions": actions,
-                "action_names": list(self.envs.action_names), "frames_per_step": self.envs.frames_per_step,
+                "name": self.envs.name,
+                "obs_shape": list(shape),
+                "actions": actions,
+                "action_names": list(self.envs.action_names),
+                "frames_per_step": self.envs.frames_per_step,
             }
         )
         self.seconds = 0.0
@@ -173,10 +178,16 @@ class Session:
         progress = self.progress
         state = {
             "progress": {
-                "step": progress.step, "updates": progress.updates, "episodes": progress.episodes,
-                "score": progress.score.tolist(), "length": progress.length.tolist(), "seconds": progress.seconds,
+                "step": progress.step,
+                "updates": progress.updates,
+                "episodes": progress.episodes,
+                "score": progress.score.tolist(),
+                "length": progress.length.tolist(),
+                "seconds": progress.seconds,
             },
-            "seconds": self.seconds, "recent": list(self.recent), "best_score": self.best_score,
+            "seconds": self.seconds,
+            "recent": list(self.recent),
+            "best_score": self.best_score,
             "envs": self.envs.state_dict(),
         }
         replay = {**self.replay.state(), "obs": torch.as_tensor(progress.obs)}
@@ -289,7 +300,8 @@ class Session:
     def _diverged(self, what: str) -> str:
         return (
             f"training diverged at step {self.progress.step:,}: {what}; the last good checkpoint is "
-            f"{self.last_checkpoint or 'none'}; a smaller --set learning_rate={self.config.learning_rate / 3:.2g} may help"
+            f"{self.last_checkpoint or 'none'}; a smaller learning_rate may help, as "
+            f"--set learning_rate={self.config.learning_rate / 3:.2g}"
         )
 
     def close(self) -> None:

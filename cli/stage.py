@@ -19,6 +19,7 @@ MARGIN = 26
 PANEL_WIDTH = 400
 ROWS_TOP = 238  # where the bars begin, below title and score
 COLUMNS = (MARGIN, MARGIN + 132, MARGIN + 218, MARGIN + 296)  # of score, step, episode and lives
+MINUS = "\N{MINUS SIGN}"  # as wide as a digit, unlike the hyphen
 MOST_ROWS = 32  # of more actions than this only the best are shown
 ROW_HEIGHTS = (34, 18)  # with few actions and with many
 CURVE_HEIGHTS = (56, 150)
@@ -158,14 +159,17 @@ class Stage:
             paint.write(panel, text, MARGIN, middle - size * 0.37, fit, ink, chosen)
             if isfinite(value) and high > low:
                 end = zero + (right - left) * value / (high - low)
-                color = (paint.CHOSEN if value >= 0 else paint.CHOSEN_LOSS) if chosen else (
-                    paint.BAR if value >= 0 else paint.LOSS
+                color = (
+                    (paint.CHOSEN if value >= 0 else paint.CHOSEN_LOSS)
+                    if chosen
+                    else (paint.BAR if value >= 0 else paint.LOSS)
                 )
                 paint.rectangle(panel, min(zero, end), top + gap, max(zero, end), top + self._row_height - gap, color)
                 if chosen and moment.explored:
-                    covered = zero < right - 24 < end
-                    note = paint.NIGHT if covered else paint.SOFT
-                    paint.write(panel, "random", right - 4, middle - 4, 11, note, align="right")
+                    edge = max(zero, end)  # beside the bar, or in it where it leaves no room
+                    beside = edge < right - 56
+                    note = paint.SOFT if beside or value < 0 else paint.NIGHT
+                    paint.write(panel, "random", right - 4 if beside else edge - 6, middle - 4, 11, note, align="right")
             paint.write(panel, values[index], PANEL_WIDTH - MARGIN, middle - size * 0.37, size, ink, chosen, "right")
         panel[ROWS_TOP - 2 : self._rows_bottom + 2, round(zero)] = paint.FAINT
 
@@ -183,9 +187,11 @@ class Stage:
         heights = (values - bottom) / (top - bottom) * (self._curve_height - 4) + 1
         left = PANEL_WIDTH - MARGIN - len(values)
         paint.curve(panel, left, heights, self._curve_base, paint.CURVE)
-        for index in np.flatnonzero(self._gains):
-            color = paint.GAIN if self._gains[index] > 0 else paint.CHOSEN_LOSS
-            paint.rectangle(panel, left + index - 1, self._curve_base + 4, left + index + 1, self._curve_base + 11, color)
+        below = self._curve_base + 4
+        for x, gain in enumerate(self._gains, left):
+            if gain:
+                color = paint.GAIN if gain > 0 else paint.CHOSEN_LOSS
+                paint.rectangle(panel, x - 1, below, x + 1, below + 7, color)
         text = _signed(values[-1], _decimals(high))
         heading = self._rows_bottom + 26
         paint.write(panel, text, PANEL_WIDTH - MARGIN, heading, 14, paint.CURVE, bold=True, align="right")
@@ -219,4 +225,4 @@ def _number(value: float) -> str:
 
 
 def _signed(value: float, decimals: int) -> str:
-    return f"{value:,.{decimals}f}".replace("-", "−") if isfinite(value) else "not a number"
+    return f"{value:,.{decimals}f}".replace("-", MINUS) if isfinite(value) else "not a number"

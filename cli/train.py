@@ -24,7 +24,7 @@ CPU_STEPS, GPU_STEPS = 1_000_000, 10_000_000  # the budgets when none is given, 
 EVALUATION_EPISODES = 100
 
 
-class Count(click.ParamType):
+class Count(click.ParamType[int]):
     """A positive whole number that may end in k, M or G."""
 
     name = "count"
@@ -57,11 +57,23 @@ class Count(click.ParamType):
 @click.option("--device", help="cpu or cuda; the GPU by default where there is one.")
 @click.option("--envs", "num_envs", type=Count(), help="Worlds that step at once.")
 @click.option("--threads", type=Count(), help="CPU threads; all cores by default.")
-@click.option("--dir", "directory", type=click.Path(path_type=Path), default=Path("runs"), show_default=True,
-              help="The folder of runs.")
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="The folder of runs.",
+)
 @click.option("--resume", metavar="RUN", help="Go on with a run: its folder, its name or latest.")
-@click.option("--evaluate", "episodes", type=click.IntRange(0), default=EVALUATION_EPISODES, show_default=True,
-              help="Episodes played at the end; 0 for none.")
+@click.option(
+    "--evaluate",
+    "episodes",
+    type=click.IntRange(0),
+    default=EVALUATION_EPISODES,
+    show_default=True,
+    help="Episodes played at the end; 0 for none.",
+)
 @click.option("--shrink-replay", is_flag=True, help="Shrink the replay to what fits in memory instead of refusing.")
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files into the run (needs the extra).")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines instead of pictures.")
@@ -106,9 +118,19 @@ def train(
 
     """
     run, code = _train(
-        env=env, steps=steps, frames=frames, minutes=minutes, preset=preset, sets=settings or {}, protocol=protocol,
-        seed=seed, device=device, num_envs=num_envs, directory=Path(directory),
-        resume=None if resume is None else str(resume), episodes=evaluate,
+        env=env,
+        steps=steps,
+        frames=frames,
+        minutes=minutes,
+        preset=preset,
+        sets=settings or {},
+        protocol=protocol,
+        seed=seed,
+        device=device,
+        num_envs=num_envs,
+        directory=Path(directory),
+        resume=None if resume is None else str(resume),
+        episodes=evaluate,
     )
     if code:
         raise KeyboardInterrupt
@@ -139,13 +161,23 @@ def _train(
     """Do all that the command does; return the run and the exit code."""
     budget = _budget(steps, frames, minutes)
     if resume is not None:
-        fixed = {"--env": env, "--preset": preset, "--set": sets, "--protocol": protocol, "--envs": num_envs,
-                 "--config": config_file}
+        fixed = {
+            "--env": env,
+            "--preset": preset,
+            "--set": sets,
+            "--protocol": protocol,
+            "--envs": num_envs,
+            "--config": config_file,
+        }
         given = [name for name, value in fixed.items() if value]
         if given:
             raise CommandError(f"--resume takes all settings from the run: leave out {' and '.join(given)}")
         run = Run.find(resume, directory)
-        run = Run(run.folder, replace(run.settings, **budget, **_device(device) if device else {}), run.config)
+        run = Run(
+            run.folder,
+            replace(run.settings, **budget, device=_device(device) if device else run.settings.device),
+            run.config,
+        )
     else:
         if env is None:
             raise CommandError("what should it train on? Give --env, as --env Breakout, or --resume a run")
@@ -183,8 +215,15 @@ def _train(
 
 
 def _new_run(
-    env: str, budget: dict[str, Any], preset_name: str | None, sets: tuple[str, ...] | dict[str, Any],
-    config_file: Path | None, protocol: str | None, seed: int, device: str | None, num_envs: int | None,
+    env: str,
+    budget: dict[str, Any],
+    preset_name: str | None,
+    sets: tuple[str, ...] | dict[str, Any],
+    config_file: Path | None,
+    protocol: str | None,
+    seed: int,
+    device: str | None,
+    num_envs: int | None,
     directory: Path,
 ) -> Run:
     """Return a new run's folder, after everything that can be checked without building it."""
@@ -193,9 +232,9 @@ def _new_run(
 
     found = find(env)
     settings = dict(sets) if isinstance(sets, dict) else _split(sets)
-    device_setting = _device(device)
+    computing = _device(device)
     base = preset_name or ("control" if found.kind != "atari" else "fast")
-    if base == "fast" and device_setting["device"].startswith("cuda"):
+    if base == "fast" and computing.startswith("cuda"):
         base = "fast-gpu"
     config = preset(base)
     if config_file is not None:
@@ -208,8 +247,8 @@ def _new_run(
         name = protocol or "machado"
         protocol_named(name)
     if not any(budget.values()):
-        budget = {**budget, "steps": GPU_STEPS if device_setting["device"].startswith("cuda") else CPU_STEPS}
-    chosen = Settings(env=found.id, protocol=name, seed=seed, preset=base, **device_setting, **budget)
+        budget = {**budget, "steps": GPU_STEPS if computing.startswith("cuda") else CPU_STEPS}
+    chosen = Settings(env=found.id, protocol=name, seed=seed, preset=base, device=computing, **budget)
     return Run.create(directory, chosen, config)
 
 
@@ -250,19 +289,19 @@ def _budget(steps: int | None, frames: int | None, minutes: float | None) -> dic
     return {"steps": steps or (frames // 4 if frames else 0), "minutes": minutes or 0.0}
 
 
-def _device(device: str | None) -> dict[str, str]:
+def _device(device: str | None) -> str:
     """Return the device to compute on; raise CommandError if it is not there."""
     if device in (None, "cpu") and (device == "cpu" or not Path("/proc/driver/nvidia").exists()):
-        return {"device": "cpu"}
+        return "cpu"
     import torch
 
     if device is None:
-        return {"device": "cuda" if torch.cuda.is_available() else "cpu"}
+        return "cuda" if torch.cuda.is_available() else "cpu"
     if device.split(":")[0] != "cuda":
         raise CommandError(f"unknown device {device!r}: it is cpu or cuda")
     if not torch.cuda.is_available():
         raise CommandError("there is no CUDA GPU that torch can use here: leave out --device, or use --device cpu", 3)
-    return {"device": device}
+    return device
 
 
 def _split(sets: tuple[str, ...]) -> dict[str, str]:
@@ -298,15 +337,15 @@ def _writer(run: Run, tensorboard: bool) -> Iterator[Any]:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise CommandError("TensorBoard is not installed: pip install 'rlrun[tensorboard]'", ENVIRONMENT) from None
-    writer = SummaryWriter(str(run.folder / "tensorboard"))  # type: ignore[no-untyped-call]
+    writer = SummaryWriter(str(run.folder / "tensorboard"))
 
     def write(report: Any) -> None:
         for name in ("score", "epsilon", "loss", "q", "steps_per_second"):
             value = getattr(report, name)
             if value is not None:
-                writer.add_scalar(name, value, report.step)  # type: ignore[no-untyped-call]
+                writer.add_scalar(name, value, report.step)
 
     try:
         yield write
     finally:
-        writer.close()  # type: ignore[no-untyped-call]
+        writer.close()

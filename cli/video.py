@@ -19,10 +19,10 @@ VIDEO, GIF = ".mp4", ".gif"
 GIF_FPS = 20  # players slow down GIFs that want more than 50
 
 # Players take a video without these marks for another colour space, and reds turn orange.
-_COLORS = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
+_MARKS = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"
 _H264 = [
-    "-vf", "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int", "-pix_fmt", "yuv420p",
-    *_COLORS, "-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-movflags", "+faststart", "-f", "mp4",
+    "-vf", f"scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int,format=yuv420p,{_MARKS}",
+    "-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-movflags", "+faststart", "-f", "mp4",
 ]  # fmt: skip
 _LOSSLESS = ["-c:v", "libx264rgb", "-preset", "ultrafast", "-qp", "0", "-f", "matroska"]
 
@@ -42,10 +42,10 @@ def check_output(path: Path) -> None:
 
 def find_ffmpeg() -> str:
     """Return the program that encodes; raise CommandError if there is none."""
-    import imageio_ffmpeg
+    import imageio_ffmpeg  # type: ignore[import-untyped]
 
     try:
-        return imageio_ffmpeg.get_ffmpeg_exe()
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError:
         raise CommandError(
             "no ffmpeg was found, so no video can be written: install imageio-ffmpeg from a wheel, or ffmpeg itself, "
@@ -87,7 +87,9 @@ class VideoWriter:
         """Return itself."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Finish the video, after Ctrl-C with what was played so far; after an error drop it."""
         if kind is None or not issubclass(kind, Exception):
             self.close()
@@ -150,7 +152,7 @@ class VideoWriter:
             self._fail()
 
     def _make_gif(self) -> None:
-        """Turn the lossless draft into a GIF, in two passes: one palette for the whole, then flat colours without dots."""
+        """Turn the lossless draft into a GIF: choose one palette for the whole of it, then paint without dithering."""
         lossless, palette = self._draft.with_suffix(".mkv"), self._draft.with_suffix(".png")
         os.replace(self._draft, lossless)
         try:

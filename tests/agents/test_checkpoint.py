@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from rlrun.agents import checkpoint as checkpoints
 from rlrun.agents.checkpoint import CheckpointError
 from rlrun.agents.frame_log import FrameLog, restore_frames
