@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -61,3 +62,14 @@ def play(player: Player, screen: Screen, episodes: int, epsilon: float, seed: in
             lives = info["lives"] if has_lives else None
             yield Moment(screen.frames, q, action, explored, score, step, episode, lives, over)
             q = np.asarray(player.q_values(obs)[0], np.float64)
+
+
+def spoken(name: str) -> str:
+    """Return an action's name in words: "up right fire" for Atari's UPRIGHTFIRE."""
+    parts = re.fullmatch("(UP|DOWN)?(RIGHT|LEFT)?(FIRE)?", name)
+    return (" ".join(filter(None, parts.groups())) if parts else name.replace("_", " ")).lower()
+
+
+def told(score: float) -> str:
+    """Return a score as people write it: 1,234 or 0.5."""
+    return f"{score:,.0f}" if float(score).is_integer() else f"{score:,.1f}"

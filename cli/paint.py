@@ -95,6 +95,8 @@ def write(
 def blend(canvas: Picture, coverage: NDArray[np.uint16], x: int, y: int, color: Color) -> None:
     """Lay `color` over the canvas at (x, y), as thick as `coverage` (h, w) of 0 to 255 says; clipped at the edges."""
     height, width = coverage.shape
+    if y + height <= 0 or x + width <= 0:
+        return
     top, left = max(-y, 0), max(-x, 0)
     under = canvas[max(y, 0) : y + height, max(x, 0) : x + width]
     cut = coverage[top : top + under.shape[0], left : left + under.shape[1], None].astype(np.int32)

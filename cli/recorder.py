@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from .moments import Frame, Moment
+from .moments import Frame, Moment, told
 from .show import grouping
 from .stage import Stage
 from .video import GIF, GIF_FPS, VideoWriter
@@ -37,7 +37,7 @@ class Recorder:
         if sys.stderr.isatty() and time.monotonic() - self._told >= 1:
             self._told = time.monotonic()
             seconds = self._writer.count / self._writer.fps
-            print(f"\r{self._writer.path}: {seconds:.0f} s, score {moment.score:,g}\x1b[K", end="", file=sys.stderr)
+            print(f"\r{self._writer.path}: {seconds:.0f} s, score {told(moment.score)}\x1b[K", end="", file=sys.stderr)
         return True
 
     def __exit__(

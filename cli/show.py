@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .moments import Frame, Moment
+from .moments import Frame, Moment, told
 
 HOLD_SECONDS = 1.0  # how long the last picture of an episode stays
 LATE_SECONDS = 0.5  # a game that lags this much goes on from here instead of rushing after
@@ -61,7 +61,7 @@ def show(
                 pictures.append(brightest(frames) if pool else frames[-1])
                 frames = []
         if moment.over:
-            report.append(f"episode {moment.episode}: score {moment.score:,g} in {moment.step:,} steps")
+            report.append(f"episode {moment.episode}: score {told(moment.score)} in {moment.step:,} steps")
             pictures += pictures[-1:] * round(HOLD_SECONDS * fps)
         for picture in pictures:
             if (clock is None or clock.wait()) and not view.show(picture, moment):
@@ -70,14 +70,14 @@ def show(
             if stopped():
                 return [*report, *_unfinished(moment, "stopped")]
             if most is not None and shown >= most:
-                return [*report, *_unfinished(moment, f"ended after {limit:g} s (--max-seconds)")]
+                return [*report, *_unfinished(moment, f"cut after {limit:g} s (--max-seconds)")]
     return report
 
 
 def _unfinished(moment: Moment, why: str) -> list[str]:
     if moment.over:
         return []
-    return [f"episode {moment.episode}: {why} at score {moment.score:,g}, after {moment.step:,} steps"]
+    return [f"episode {moment.episode}, not over: score {told(moment.score)} in {moment.step:,} steps, {why}"]
 
 
 def brightest(frames: list[Frame]) -> Frame:

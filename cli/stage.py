@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Sequence
 from math import ceil, floor, isfinite, log10
@@ -10,7 +9,7 @@ from math import ceil, floor, isfinite, log10
 import numpy as np
 
 from . import paint
-from .moments import Frame, Moment
+from .moments import Frame, Moment, spoken, told
 from .paint import Picture
 
 HEIGHT = 630  # of the game, at most, where a whole factor reaches it: 3 x 210 for Atari
@@ -38,7 +37,7 @@ class Stage:
 
     def __init__(self, title: str, action_names: Sequence[str], shape: tuple[int, int], subtitle: str = "") -> None:
         """Lay the panel out and draw what never changes."""
-        self._names = [_spoken(name) for name in action_names]
+        self._names = [spoken(name) for name in action_names]
         self._rows = min(len(action_names), MOST_ROWS)
         self._factor, self._stride = max(1, HEIGHT // shape[0]), max(1, ceil(max(shape) / LARGEST))
         height, width = (len(range(0, edge * self._factor, self._stride)) for edge in shape)
@@ -121,7 +120,7 @@ class Stage:
 
     def _draw_panel(self, moment: Moment) -> Picture:
         panel = self._still.copy()
-        score = paint.fitting(_number(moment.score), 30, COLUMNS[1] - COLUMNS[0] - 8, bold=True, least=15)
+        score = paint.fitting(told(moment.score), 30, COLUMNS[1] - COLUMNS[0] - 8, bold=True, least=15)
         paint.write(panel, score[0], COLUMNS[0], 130, score[1], paint.CHOSEN, bold=True)
         counts = [moment.step, moment.episode]
         if moment.lives is not None:
@@ -188,8 +187,9 @@ class Stage:
         left = PANEL_WIDTH - MARGIN - len(values)
         paint.curve(panel, left, heights, self._curve_base, paint.CURVE)
         below = self._curve_base + 4
+        sparse = 3 * sum(gain != 0 for gain in self._gains) < len(self._gains)  # else they tell nothing
         for x, gain in enumerate(self._gains, left):
-            if gain:
+            if gain and sparse:
                 color = paint.GAIN if gain > 0 else paint.CHOSEN_LOSS
                 paint.rectangle(panel, x - 1, below, x + 1, below + 7, color)
         text = _signed(values[-1], _decimals(high))
@@ -197,19 +197,13 @@ class Stage:
         paint.write(panel, text, PANEL_WIDTH - MARGIN, heading, 14, paint.CURVE, bold=True, align="right")
 
 
-def _spoken(name: str) -> str:
-    """Return an action's name in words: "up right fire" for Atari's UPRIGHTFIRE."""
-    parts = re.fullmatch("(UP|DOWN)?(RIGHT|LEFT)?(FIRE)?", name)
-    return (" ".join(filter(None, parts.groups())) if parts else name.replace("_", " ")).lower()
-
-
 def _even(pixels: int) -> int:
     return pixels + pixels % 2
 
 
 def _nice(value: float) -> float:
-    """Return the least of 1, 1.5, 2, 3, 5, 7.5 times a power of ten that holds `value`; 0 for values up to 0."""
-    if value <= 0 or not isfinite(value):
+    """Return the least of 1, 1.5, 2, 3, 5, 7.5 times a power of ten that holds `value`; 0 where there is none."""
+    if not 1e-300 < value < 1e300:
         return 0.0
     power = 10.0 ** floor(log10(value))
     return next(power * step for step in (1, 1.5, 2, 3, 5, 7.5, 10) if value <= power * step * (1 + 1e-9))
@@ -220,9 +214,8 @@ def _decimals(largest: float) -> int:
     return 3 if largest < 1 else 2 if largest < 100 else 1 if largest < 1000 else 0
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
-
-
 def _signed(value: float, decimals: int) -> str:
-    return f"{value:,.{decimals}f}".replace("-", MINUS) if isfinite(value) else "not a number"
+    if not isfinite(value):
+        return "not a number"
+    text = f"{value:,.{decimals}f}" if abs(value) < 1e7 else f"{value:.2e}"
+    return text.replace("-", MINUS)

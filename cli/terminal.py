@@ -12,7 +12,7 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from .moments import Frame, Moment
+from .moments import Frame, Moment, spoken, told
 
 HIDE, SHOW = "\x1b[?1049h\x1b[?25l\x1b[2J", "\x1b[0m\x1b[?25h\x1b[?1049l"  # the other screen and no cursor, and back
 BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"  # terminals that know it draw what lies between at once
@@ -41,15 +41,16 @@ class Terminal:
     """
 
     fps = 20.0
-    paced = True  # plays at the game's own speed
 
     def __init__(
         self, title: str, action_names: Sequence[str], stream: TextIO | None = None, *, colors: bool | None = None
     ) -> None:
         """Draw to `stream`, stdout by default, with 24-bit `colors` or without, by default as its terminal can."""
-        self._title, self._names = title, [name.lower() for name in action_names]
+        self._title, self._names = title, [spoken(name) for name in action_names]
         self._stream = sys.stdout if stream is None else stream
         self._live = self._stream.isatty()
+        self.paced = self._live  # nobody watches a pipe
+        self._ended: Moment | None = None  # the end that was written last
         self._colors = true_color(os.environ) if colors is None else colors
         self._drawn: list[str] = []
         self._size = (0, 0)
@@ -72,13 +73,15 @@ class Terminal:
 
     def show(self, frame: Frame, moment: Moment) -> bool:
         """Draw one picture; return True, for a terminal is closed by Ctrl-C only."""
-        if not self._live and not moment.over:
+        if not self._live and (not moment.over or moment is self._ended):
             self._widen(moment)
             return True
         size = shutil.get_terminal_size((100, 30))
-        lines = self.render(frame, moment, size.columns, size.lines)
+        # The last column stays free: clearing the rest of a full line takes its last character on some terminals.
+        lines = self.render(frame, moment, max(size.columns - 1, 1), size.lines)
         if not self._live:
             self._stream.write("\n".join(lines) + RESET + "\n")
+            self._ended = moment
             return True
         clear = ""
         if size != self._size:
@@ -118,19 +121,20 @@ class Terminal:
         lives = "" if moment.lives is None else f"  lives {moment.lives}"
         note = "  episode over" if moment.over else "  random" if moment.explored else ""
         head = [
-            (self._title, "1"), (f"score {moment.score:,g}  step {moment.step:,}{lives}", "0"),
+            (self._title, "1"), (f"score {told(moment.score)}  step {moment.step:,}{lives}", "0"),
             (f"episode {moment.episode}{note}", "0"), ("", "0"), ("E[R | a]", "2"),
         ]  # fmt: skip
         lines = [f"\x1b[{style}m{text[:width]}{RESET}" for text, style in head]
         label = min(max(map(len, self._names), default=0), 15)
-        room = max(width - label - 12, 4)
+        room = max(width - label - 11, 4)
         for index, (name, value) in enumerate(zip(self._names, moment.q, strict=False)):
             chosen = index == moment.action
             ink = _ink((255, 178, 71) if chosen else (110, 140, 185), self._colors, 38)
             mark, style = (">", "1") if chosen else (" ", "0")
             bar = bar_of(float(value), self._low, self._high, room)
             text = f"{mark}{name[:label]:<{label}} "
-            lines.append(f"\x1b[{style}m{text}\x1b[{ink}m{bar}{RESET}\x1b[{style}m{value:>8.2f}{RESET}")
+            number = f"{value:>9.2f}" if abs(value) < 1e5 else f"{value:>9.2g}"
+            lines.append(f"\x1b[{style}m{text}\x1b[{ink}m{bar}{RESET}\x1b[{style}m{number}{RESET}")
         return lines
 
 

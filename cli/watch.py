@@ -84,6 +84,8 @@ def watch(
         protocol: "machado" or "nature"; by default the one of the training.
 
     """
+    import torch
+
     from ..envs import make_screen
     from .evaluate import SEED_OFFSET
     from .moments import play
@@ -94,6 +96,8 @@ def watch(
     seed = player.seed + SEED_OFFSET if seed is None else seed
     epsilon = player.config.evaluation_epsilon if epsilon is None else epsilon
     screen = make_screen(player.world, seed, protocol or player.protocol)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # one state at a time: more threads only wait for each other, and for a training beside
     try:
         with Stopper() as stopper:
 
@@ -113,6 +117,7 @@ def watch(
         print("\n".join(report), flush=True)
         return stopper.exit_code
     finally:
+        torch.set_num_threads(threads)
         screen.close()
 
 

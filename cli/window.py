@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from types import ModuleType
 
 from .errors import ENVIRONMENT, CommandError
@@ -34,10 +36,11 @@ class Window:
         """Open the window."""
         pygame = self._pygame
         try:
-            pygame.display.init()
-            if pygame.display.get_driver() in ("dummy", "offscreen") and "SDL_VIDEODRIVER" not in os.environ:
+            if _headless(os.environ, sys.platform):
                 raise pygame.error("no display")
-            self._surface = pygame.display.set_mode(self._stage.size, pygame.SCALED | pygame.RESIZABLE)
+            pygame.display.init()
+            with warnings.catch_warnings(action="ignore"):  # of slow drivers
+                self._surface = pygame.display.set_mode(self._stage.size, pygame.SCALED | pygame.RESIZABLE)
         except pygame.error:
             pygame.display.quit()
             raise CommandError(f"there is no display for a window: {_NO_SCREEN}", ENVIRONMENT) from None
@@ -66,6 +69,12 @@ class Window:
             if not paused or self._stopped():
                 return True
             time.sleep(0.02)
+
+
+def _headless(environment: Mapping[str, str], platform: str) -> bool:
+    """Return whether there is surely no display; SDL would find out too, but not without noise on stderr."""
+    told = any(environment.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"))
+    return platform.startswith("linux") and not told
 
 
 def _pygame() -> ModuleType:

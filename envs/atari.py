@@ -22,9 +22,6 @@ from .world import Flags, Obs, Step, World, whole_number
 FRAMES_PER_STEP = 4
 MAX_FRAMES = 108_000  # 30 minutes at 60 frames a second: 27,000 agent steps
 
-# Emulators that a forked child closed: their threads are in the parent, so to free them here would wait for ever.
-_LEFT_BEHIND: list[AtariVectorEnv] = []
-
 
 class AtariWorld(World):
     """N copies of one Atari game: obs uint8 (N, 4, 84, 84), grey, max-pooled, oldest frame first.
@@ -95,9 +92,8 @@ class AtariWorld(World):
         """Stop the emulators; a hung one is left behind with its thread instead of waiting for it."""
         if os.getpid() == self._owner:
             self._dismiss()
-        else:
-            _LEFT_BEHIND.append(self._envs)
-        # Freeing the emulators joins their threads. A hung courier still holds them, so that join never happens.
+        # Freeing the emulators joins their threads. A courier that hangs, or that a fork left in the parent, still
+        # holds them, so that join never happens.
         del self._envs
 
     def _reset(self, seeds: NDArray[np.int64] | None) -> tuple[Obs, dict[str, Any]]:

@@ -34,8 +34,7 @@ def observation(space: Space[Any], name: str) -> tuple[Box, Encode]:
         dtype: Any = np.uint8 if space.dtype == np.uint8 and len(space.shape) == 3 else np.float32
         with np.errstate(over="ignore"):  # bounds at the edge of float64 mean "no bound"
             box = Box(space.low.astype(dtype), space.high.astype(dtype), dtype=dtype)
-        # A copy: some environments hand out the very array that they change in the next step.
-        return box, lambda obs: np.array(obs, dtype=dtype)
+        return box, lambda obs: np.asarray(obs, dtype=dtype)
     raise WorldError(f"{name} observes {space}, but only Box and Discrete observations are supported.")
 
 

@@ -158,3 +158,31 @@ def test_an_optimiser_put_back_together_from_its_state_goes_on_the_same(
         for key, tensor in pairs[0][1].state().items():
             assert torch.equal(tensor, pairs[1][1].state()[key]), key
     assert pairs[0][0].values() != list(values)
+
+
+@pytest.mark.parametrize("name", ["adam", "rmsprop"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_state_from_a_file_that_knows_no_memory_order_fits_weights_with_the_channels_last(
+    name: str, dtype: torch.dtype
+) -> None:
+    source = torch.Generator().manual_seed(0)
+    slopes = [torch.randn(3, 2, 4, 4, generator=source) for _ in range(8)]
+    begin = torch.randn(3, 2, 4, 4, generator=source).to(dtype)
+
+    def build() -> tuple[nn.Module, Optimiser]:
+        conv = nn.Conv2d(2, 3, 4, bias=False, dtype=dtype)
+        conv.weight.data = begin.clone().contiguous(memory_format=torch.channels_last)
+        return conv, Optimiser(conv, config(optimizer=name, learning_rate=0.01))
+
+    def learn(conv: nn.Module, optimiser: Optimiser, slope: Tensor) -> None:
+        optimiser.step((conv.get_parameter("weight").float() * slope).sum())
+
+    (conv, optimiser), (other, restored) = build(), build()
+    for slope in slopes[:4]:
+        learn(conv, optimiser, slope)
+    other.load_state_dict(conv.state_dict())
+    restored.load({key: tensor.contiguous().clone() for key, tensor in optimiser.state().items()})
+    for slope in slopes[4:]:
+        learn(conv, optimiser, slope)
+        learn(other, restored, slope)
+        assert torch.equal(conv.get_parameter("weight"), other.get_parameter("weight"))

@@ -59,11 +59,30 @@ def test_a_slot_of_weight_zero_is_never_drawn_whatever_the_magnitudes(scale: flo
 def test_a_draw_at_the_very_edge_of_the_mass_meets_a_slot_with_weight(
     monkeypatch: pytest.MonkeyPatch, offset: float, size: int, weight: float
 ) -> None:
-    weights = torch.zeros(3 * BLOCK)
-    weights[1] = weights[BLOCK - 2] = weights[BLOCK + 1] = weights[-2] = weight
+    weights = torch.zeros(6 * BLOCK)
+    weights[torch.tensor([BLOCK + 1, 2 * BLOCK - 2, 3 * BLOCK + 1, -BLOCK - 2])] = weight  # some blocks are empty
     monkeypatch.setattr(torch, "rand", lambda count, **_: torch.full((count,), offset, dtype=torch.float64))
     drawn = loaded(weights).sample(size)
     assert (weights[drawn] > 0).all()
+
+
+def test_a_draw_at_the_border_of_two_blocks_meets_a_slot_with_weight_however_sums_are_rounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        weights = torch.zeros(8, BLOCK)
+        weights[:, 500:510] = torch.tensor(10.0 ** rng.uniform(-20, 20, (8, 10)), dtype=torch.float32)
+        weights = weights.view(-1)
+        borders = np.cumsum(weights.double().view(8, BLOCK).cumsum(1)[:, -1].numpy())
+        near = [borders / borders[-1]]
+        for towards in (0.0, 1.0):
+            near += [np.nextafter(near[0], towards), np.nextafter(np.nextafter(near[0], towards), towards)]
+        for offset in np.concatenate(near).clip(0, np.nextafter(1.0, 0.0)):
+            monkeypatch.setattr(
+                torch, "rand", lambda count, x=offset, **_: torch.full((count,), x, dtype=torch.float64)
+            )
+            assert float(weights[loaded(weights).sample(1)]) > 0
 
 
 def test_one_slot_with_weight_is_all_that_is_drawn() -> None:

@@ -443,7 +443,7 @@ def test_a_learned_priority_stays_until_its_row_is_written_over() -> None:
         weights = replay.sample(500).index.bincount(minlength=20) if replay.ready() else torch.zeros(20)
         for slot in starts(replay):
             if slot not in known:
-                known[slot] = 1.0 + number / 30
+                known[slot] = 0.5 + number % 5
                 replay.update(torch.tensor([slot]), torch.tensor([known[slot]]))
         assert set(known) == set(starts(replay))
         assert set(weights.nonzero()[:, 0].tolist()) == set(starts(replay))

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import textwrap
-import time
 from typing import Any
 
 import numpy as np
@@ -46,6 +45,18 @@ def test_a_lost_life_neither_ends_nor_restarts_the_game() -> None:
     assert games >= 2
     assert losses >= 5 * games
     assert score.sum() > 0
+    world.close()
+
+
+def test_bonus_lives_that_a_new_game_does_not_have_are_not_lost() -> None:
+    world = make("breakout", max_episode_steps=1)
+    assert isinstance(world, atari_module.AtariWorld)
+    world.reset()
+    world.step([0])
+    world._lives = world._lives + 2  # as if won in the episode that the cap has just cut
+    *_, info = world.step([0])
+    assert info["reset"].all()
+    assert not info["life_lost"].any()
     world.close()
 
 
@@ -175,20 +186,7 @@ def test_the_cap_counts_emulator_frames_without_the_no_ops() -> None:
     world.close()
 
 
-def test_send_returns_before_the_emulators_have_finished() -> None:
-    world = make("breakout", 2)
-    world.reset()
-    started = sent = 0.0
-    for _ in range(4):  # the first steps pay for cold caches
-        started = time.perf_counter()
-        world.send([0, 0])
-        sent = time.perf_counter()
-        world.recv()
-    assert sent - started < (time.perf_counter() - started) / 2
-    world.close()
-
-
-def test_emulators_that_hang_raise_instead_of_waiting_for_ever_and_can_still_be_closed() -> None:
+def test_send_never_waits_and_emulators_that_hang_raise_and_can_still_be_closed() -> None:
     result = script(
         """
         import time, numpy as np
@@ -198,7 +196,8 @@ def test_emulators_that_hang_raise_instead_of_waiting_for_ever_and_can_still_be_
         world.timeout_s = 0.3
         world._checked = lambda actions: np.array([99])  # past the check, ale-py never answers
         started = time.perf_counter()
-        for call in (lambda: world.step([0]), world.recv, world.reset):
+        world.send([0])
+        for call in (world.recv, world.recv, world.reset):
             try:
                 call()
             except WorldError as error:
