@@ -18,6 +18,7 @@ MARGIN = 26
 PANEL_WIDTH = 400
 ROWS_TOP = 238  # where the bars begin, below title and score
 COLUMNS = (MARGIN, MARGIN + 132, MARGIN + 218, MARGIN + 296)  # of score, step, episode and lives
+ENDLESS = 1e100  # values beyond this, as those of an agent that diverges, have no bar
 MINUS = "\N{MINUS SIGN}"  # as wide as a digit, unlike the hyphen
 MOST_ROWS = 32  # of more actions than this only the best are shown
 ROW_HEIGHTS = (34, 18)  # with few actions and with many
@@ -82,7 +83,7 @@ class Stage:
 
     def _note(self, moment: Moment) -> None:
         """Take the moment into the scales and the curve."""
-        known = moment.q[np.isfinite(moment.q)]
+        known = moment.q[np.abs(moment.q) < ENDLESS]
         if len(known):
             self._low, self._high = min(self._low, float(known.min())), max(self._high, float(known.max()))
         opening = moment.action is None
@@ -156,7 +157,7 @@ class Stage:
             ink = paint.TEXT if chosen else paint.SOFT
             text, fit = paint.fitting(self._names[index], size, self._label_width - 8, chosen, least=8)
             paint.write(panel, text, MARGIN, middle - size * 0.37, fit, ink, chosen)
-            if isfinite(value) and high > low:
+            if abs(value) < ENDLESS and high > low:
                 end = zero + (right - left) * value / (high - low)
                 color = (
                     (paint.CHOSEN if value >= 0 else paint.CHOSEN_LOSS)

@@ -105,12 +105,11 @@ class AtariWorld(World):
     def _send(self, actions: NDArray[np.int64]) -> None:
         self._check_owner()
         self._envs.send(actions)
-        self._courier.order()
 
     def _recv(self, resetting: Flags) -> Step:
         self._check_owner()
         try:
-            obs, reward, terminated, truncated, info = self._courier.collect(self.timeout_s)
+            obs, reward, terminated, truncated, info = self._courier.fetch(self.timeout_s)
         except TimeoutError:
             raise WorldError(f"{self.name}: the emulators did not answer for {self.timeout_s:g} seconds.") from None
         lives = info["lives"]

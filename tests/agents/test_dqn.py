@@ -260,6 +260,8 @@ def test_the_drain_gives_the_means_since_the_last_one() -> None:
     agent.learn(batch((2, 0, 4.0, 0.0, 0)))  # loss 8, best 0
     assert agent.drain() == pytest.approx(((1 + 8) / 2, (5 + 0) / 2))
     assert agent.drain() is None
+    agent.learn(batch((1, 1, 1.0, 0.0, 0)))  # loss 2, best 3
+    assert agent.drain() == pytest.approx((2, 3))
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

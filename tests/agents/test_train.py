@@ -60,7 +60,7 @@ class Guess:
         self.waiting = False
         reset = self.ended
         reward = self.prize * (self.sent[-1] == self.state).astype(np.float32)
-        reward[reset] = 0
+        reward[reset] = 99  # a trap: no score and no return may contain it
         self.age = np.where(reset, 0, self.age + 1)
         self.ended = (self.age == self.lengths) & ~reset
         none = np.zeros(self.num_envs, bool)

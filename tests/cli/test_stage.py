@@ -1,4 +1,5 @@
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,9 @@ def noise(height: int, width: int) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 
 
-def moment(q: list[float], action: int | None = 0, **changes: object) -> Moment:
+def moment(q: list[float], action: int | None = 0, **changes: Any) -> Moment:
     plain = Moment([noise(210, 160)], np.array(q), action, False, 12.0, 34, 1, 5, False)
-    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(plain, **changes)
 
 
 def columns_of(picture: NDArray[np.uint8], color: paint.Color) -> NDArray[np.int64]:

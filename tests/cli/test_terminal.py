@@ -99,6 +99,7 @@ def test_bars_start_at_zero() -> None:
     assert plain(bar_of(-1, -2, 2, 8)) == "  ██    "
     assert plain(bar_of(-0.75, -2, 2, 8)) == "  ▌█    "  # the first half block is inverted: its right half is filled
     assert "\x1b[7m" in bar_of(-0.75, -2, 2, 8)
+    assert bar_of(1, -1, 2, 8) == "  ███▍  "  # zero lies within a character, and moves to its edge
     for value in (np.nan, np.inf, -5, 5, 0):
         assert len(plain(bar_of(value, -2, 2, 8))) == 8
     assert bar_of(0, 0, 0, 8) == " " * 8

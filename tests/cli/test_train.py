@@ -133,7 +133,9 @@ def test_a_full_disk_keeps_the_last_good_checkpoint_and_says_so(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoints, "_write_bytes", full)
-    with pytest.raises(CommandError, match=r"no space left on device; the last good one stays: step_0+60[0-3]") as error:
+    with pytest.raises(
+        CommandError, match=r"no space left on device; the last good one stays: step_0+60[0-3]"
+    ) as error:
         rlrun.train(resume=made.folder, steps=900, evaluate=0)
     assert error.value.exit_code == RESOURCES
     assert final_tensors(made)

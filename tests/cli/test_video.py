@@ -2,7 +2,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import imageio_ffmpeg
+import imageio_ffmpeg  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -65,6 +65,7 @@ def test_the_video_is_h264_that_every_player_takes(tmp_path: Path) -> None:
     told, _ = decoded(written(tmp_path / "game.mp4"))
     assert told["codec"] == "h264"
     assert told["pix_fmt"].startswith("yuv420p(tv, bt709")
+    assert "unknown" not in told["pix_fmt"]
     data = (tmp_path / "game.mp4").read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")  # playable before it is loaded whole
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import imageio_ffmpeg
+import imageio_ffmpeg  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -59,7 +59,7 @@ class FakeScreen:
             return self.reset(), 0.0, False, False, {"reset": True}
         self.steps += 1
         self.actions.append(action)
-        self.frames = [np.full((4, 4, 3), 10 * self.steps + half, np.uint8) for half in (0, 1)]
+        self.frames = [np.full((4, 4, 3), 100 - 10 * self.steps + half, np.uint8) for half in (0, 1)]
         return np.zeros((1, 2)), 1.0, self.steps == 3, False, {"reset": False}
 
 
@@ -81,7 +81,7 @@ class FakeView:
 
 def played(episodes: int = 1, epsilon: float = 0.0, seed: int = 0, folder: Path = Path()) -> Iterator[Moment]:
     screen: Any = FakeScreen()
-    return play(FakePlayer(folder), screen, episodes, epsilon, seed)
+    yield from play(FakePlayer(folder), screen, episodes, epsilon, seed)
 
 
 @pytest.fixture
@@ -123,14 +123,15 @@ def test_random_actions_are_marked_and_follow_the_seed() -> None:
 def test_every_picture_is_shown_and_the_last_one_stays_for_a_second() -> None:
     view = FakeView(60)
     assert show(played(), view, 60.0, False, None, lambda: False) == ["episode 1: score 3 in 3 steps"]
-    assert [value for value, _ in view.shown] == [9, 10, 11, 20, 21, 30, 31] + [31] * 60
+    assert [value for value, _ in view.shown] == [9, 90, 91, 80, 81, 70, 71] + [71] * 60
 
 
 def test_half_as_many_pictures_lose_none_of_the_games() -> None:
     pooled, left_out = FakeView(30), FakeView(30)
     show(played(), pooled, 60.0, True, None, lambda: False)
     show(played(), left_out, 60.0, False, None, lambda: False)
-    assert [value for value, _ in pooled.shown][:4] == [10, 20, 30, 31]  # 9 with 10, 11 with 20, 21 with 30
+    assert [value for value, _ in pooled.shown][:4] == [90, 91, 81, 71]  # the brighter of 9 and 90, of 91 and 80, ...
+    assert [value for value, _ in left_out.shown][:4] == [90, 80, 70, 71]
     assert len(pooled.shown) == len(left_out.shown) == 4 + 30
 
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import threading
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from rlrun.envs import World, WorldError, make
 from rlrun.envs import atari as atari_module
+from rlrun.envs.courier import Courier
 
 
 def script(body: str) -> subprocess.CompletedProcess[str]:
@@ -186,10 +188,10 @@ def test_the_cap_counts_emulator_frames_without_the_no_ops() -> None:
     world.close()
 
 
-def test_send_never_waits_and_emulators_that_hang_raise_and_can_still_be_closed() -> None:
+def test_send_never_waits_and_emulators_that_hang_raise_hear_ctrl_c_and_can_still_be_closed() -> None:
     result = script(
         """
-        import time, numpy as np
+        import os, signal, threading, time, numpy as np
         from rlrun.envs import WorldError, make
         world = make("breakout")
         world.reset()
@@ -202,13 +204,38 @@ def test_send_never_waits_and_emulators_that_hang_raise_and_can_still_be_closed(
                 call()
             except WorldError as error:
                 print(error)
+        world.timeout_s = 30
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            world.recv()
+        except KeyboardInterrupt:
+            print("interrupted")
         world.close()
         print(time.perf_counter() - started < 5)
         """
     )
     sentence = "Breakout: the emulators did not answer for 0.3 seconds.\n"
-    assert result.stdout == 3 * sentence + "True\n"
+    assert result.stdout == 3 * sentence + "interrupted\nTrue\n"
     assert result.returncode == 0
+
+
+def test_a_wait_that_was_given_up_is_taken_up_again_and_an_error_comes_through() -> None:
+    gate = threading.Event()
+    found = iter(["first", "second"])
+
+    def wait() -> str:
+        gate.wait()
+        return next(found)
+
+    courier = Courier(wait)
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            courier.fetch(0.02)
+    gate.set()
+    assert [courier.fetch(10), courier.fetch(10)] == ["first", "second"]
+    with pytest.raises(StopIteration):
+        courier.fetch(10)
+    assert courier.dismiss()
 
 
 def test_a_forked_child_gets_an_error_instead_of_waiting_for_ever() -> None:
