@@ -87,6 +87,8 @@ def test_a_budget_of_steps_cuts_the_running_episodes_and_says_how_many() -> None
     assert sorted(evaluation.scores) == [10.0, 15.0, 30.0]
     assert evaluation.cut == 2
     assert played(Clocks(3, 3), 2, max_steps=12).cut == 0
+    resetting = played(Clocks(3, 1000), 4, max_steps=6)  # the first world has ended one episode, begun no other
+    assert (sorted(resetting.lengths), resetting.cut) == ([3, 3], 1)
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.4])
