@@ -21,6 +21,7 @@ class Config:
     width: float = 1.0  # factor on the convolutions' channels
     hidden: tuple[int, ...] = (512,)  # the head's hidden layers, units
     mlp_hidden: tuple[int, ...] = (120, 84)  # the MLP body's layers, units
+    layer_norm: bool = False  # before every ReLU, of body and head
     dueling: bool = False
     noisy: bool = False
     noisy_sigma: float = 0.5  # initial sigma_0

@@ -31,11 +31,13 @@ def build_network(config: Config, obs_shape: Sequence[int], actions: int) -> QNe
     """Return the Q-network that `config` describes for observations of `obs_shape` and `actions` actions."""
     body: MLP | CNN | Impala
     if len(obs_shape) != 3 or config.body == "mlp":
-        body = MLP(int(torch.Size(obs_shape).numel()), config.mlp_hidden)
+        body = MLP(int(torch.Size(obs_shape).numel()), config.mlp_hidden, layer_norm=config.layer_norm)
     elif config.body == "nature":
-        body = CNN((obs_shape[0], obs_shape[1], obs_shape[2]), nature_layers(config.width))
+        image = (obs_shape[0], obs_shape[1], obs_shape[2])
+        body = CNN(image, nature_layers(config.width), layer_norm=config.layer_norm)
     else:
-        body = Impala((obs_shape[0], obs_shape[1], obs_shape[2]), width=config.width)
+        image = (obs_shape[0], obs_shape[1], obs_shape[2])
+        body = Impala(image, width=config.width, layer_norm=config.layer_norm)
     features = body.out_features
     head: ExpectationHead | CategoricalHead
     if config.distribution == "categorical":
@@ -48,9 +50,17 @@ def build_network(config: Config, obs_shape: Sequence[int], actions: int) -> QNe
             hidden=config.hidden,
             dueling=config.dueling,
             noisy=config.noisy,
+            layer_norm=config.layer_norm,
         )
     else:
-        head = ExpectationHead(features, actions, hidden=config.hidden, dueling=config.dueling, noisy=config.noisy)
+        head = ExpectationHead(
+            features,
+            actions,
+            hidden=config.hidden,
+            dueling=config.dueling,
+            noisy=config.noisy,
+            layer_norm=config.layer_norm,
+        )
     for layer in head.modules():
         if isinstance(layer, NoisyLinear):
             nn.init.constant_(layer.weight_sigma, config.noisy_sigma / layer.in_features**0.5)

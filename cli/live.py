@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from .session import Report
+    from .report import Report
 
 PLAIN_SECONDS = 10.0
 BLOCKS = "▁▂▃▄▅▆▇█"

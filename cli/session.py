@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -15,38 +15,19 @@ from ..agents import checkpoint as checkpoints
 from ..agents.checkpoint import Checkpoint
 from ..agents.dqn import DQN
 from ..agents.frame_log import FrameLog, restore_frames
-from ..agents.replay import Batch, Replay
+from ..agents.replay import Replay
 from ..agents.train import Progress, train
 from ..envs import World, make
 from . import memory
 from .errors import DIVERGED, ENVIRONMENT, RESOURCES, CommandError
+from .estimate import seconds_for
+from .report import Report
 from .run import Run, append_metrics
 from .tuning import tune_process
 
 KEEP = 2  # checkpoints, beside the best
-STEP_SECONDS = 1e-4  # what a step costs beside acting and learning: the emulator's part that nothing hides, storing
 RECENT = 100  # episodes in the running score
 BEST = "best"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """Where a run stands, for whoever shows it."""
-
-    step: int
-    frames: int  # emulator frames
-    updates: int
-    episodes: int
-    seconds: float  # of training, over all sessions
-    score: float | None  # mean of the last 100 episodes, None before the first
-    epsilon: float
-    loss: float | None  # None while nothing was learned
-    q: float | None  # mean over states of max_a E[R | a]
-    steps_per_second: float
-    fraction: float  # of the budget
-    eta: float | None  # seconds
-    sections: dict[str, float] = field(default_factory=dict)  # share of the time
-    checkpoint: str = ""  # the last one's name
 
 
 class Session:
@@ -109,30 +90,8 @@ class Session:
             self.run = Run(self.run.folder, self.run.settings, self.config)
 
     def estimate(self) -> float:
-        """Return about how many seconds the budget of steps will take here, from a few updates on a spare agent."""
-        config, settings = self.config, self.run.settings
-        agent = DQN(config, self.agent.obs_shape, self.agent.actions, device=self.device)
-        obs = torch.zeros(config.batch_size, *self.agent.obs_shape, dtype=self.replay.obs_dtype, device=self.device)
-        ones = torch.ones(config.batch_size, device=self.device)
-        batch = Batch(obs, ones.long() * 0, ones, ones, obs, ones, ones.long())
-        few = torch.as_tensor(self.progress.obs).to(self.device)
-
-        def clock(work: Callable[[], Any]) -> float:
-            work()
-            times = []
-            for _ in range(3):
-                start = time.perf_counter()
-                work()
-                if self.device.type == "cuda":
-                    torch.cuda.synchronize(self.device)
-                times.append(time.perf_counter() - start)
-            return sorted(times)[1]
-
-        update = clock(lambda: agent.learn(batch))
-        act = clock(lambda: agent.act(few, 0.5)) / config.num_envs
-        left = max(0, settings.steps - self.progress.step)
-        learned = max(0, settings.steps - max(self.progress.step, config.learning_starts))
-        return left * (act + STEP_SECONDS) + learned / config.steps_per_update * update
+        """Return about how many seconds the rest of the budget of steps will take here."""
+        return seconds_for(self.run.settings.steps, self.agent, self.replay.obs_dtype, self.progress)
 
     def _restore(self) -> Progress | None:
         """Go on from the newest good checkpoint; None if there is none at all."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tomllib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from ..agents.presets import PRESETS, preset
-from .errors import ENVIRONMENT, CommandError
+from .errors import CommandError
+from .options import Count, budget_settings, computing_device, read_config, split_settings
 from .run import Run, Settings
 
 if TYPE_CHECKING:
@@ -22,26 +21,6 @@ if TYPE_CHECKING:
 
 CPU_STEPS, GPU_STEPS = 1_000_000, 10_000_000  # the budgets when none is given, agent steps
 EVALUATION_EPISODES = 100
-
-
-class Count(click.ParamType[int]):
-    """A positive whole number that may end in k, M or G."""
-
-    name = "count"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return 10_000_000 for 10M."""
-        if isinstance(value, int):
-            return value
-        text = str(value).replace("_", "").replace(",", "")
-        factor = {"k": 1e3, "m": 1e6, "g": 1e9}.get(text[-1:].lower(), 1)
-        try:
-            number = float(text[:-1] if factor > 1 else text) * factor
-        except ValueError:
-            number = float("nan")
-        if not 1 <= number < 1e15 or number != int(number):
-            self.fail(f"{value} is not possible: it must be a positive whole number, as 500000 or 10M", param, ctx)
-        return int(number)
 
 
 @click.command()
@@ -159,7 +138,7 @@ def _train(
     as_json: bool = False,
 ) -> tuple[Run, int]:
     """Do all that the command does; return the run and the exit code."""
-    budget = _budget(steps, frames, minutes)
+    budget = budget_settings(steps, frames, minutes)
     if resume is not None:
         fixed = {
             "--env": env,
@@ -175,7 +154,7 @@ def _train(
         run = Run.find(resume, directory)
         run = Run(
             run.folder,
-            replace(run.settings, **budget, device=_device(device) if device else run.settings.device),
+            replace(run.settings, **budget, device=computing_device(device) if device else run.settings.device),
             run.config,
         )
     else:
@@ -185,6 +164,7 @@ def _train(
     from .live import view
     from .session import Session
     from .stopper import Stopper
+    from .tensorboard import tensorboard_writer
 
     fresh = resume is None
     with run.locked(), Stopper() as stopper, view(as_json, f"{run.settings.env} · {run.folder.name}") as shown:
@@ -196,11 +176,13 @@ def _train(
             raise
         run = session.run
         run.write_settings()
-        with contextlib.closing(session), _writer(run, tensorboard) as write:
+        with contextlib.closing(session), contextlib.ExitStack() as stack:
+            write = stack.enter_context(tensorboard_writer(run)) if tensorboard else None
             _introduce(session, shown, fresh)
             for report in session.train():
                 shown.show(report)
-                write(report)
+                if write is not None:
+                    write(report)
                 if stopper.signal is not None:
                     shown.say("stopping: saving a checkpoint; press Ctrl-C again to quit at once without it")
                     session.save()
@@ -231,14 +213,14 @@ def _new_run(
     from ..envs.protocol import protocol_named
 
     found = find(env)
-    settings = dict(sets) if isinstance(sets, dict) else _split(sets)
-    computing = _device(device)
+    settings = dict(sets) if isinstance(sets, dict) else split_settings(sets)
+    computing = computing_device(device)
     base = preset_name or ("control" if found.kind != "atari" else "fast")
     if base == "fast" and computing.startswith("cuda"):
         base = "fast-gpu"
     config = preset(base)
     if config_file is not None:
-        config = config.with_settings(_read_config(config_file))
+        config = config.with_settings(read_config(config_file))
     config = config.with_settings(settings)
     if num_envs:
         config = replace(config, num_envs=num_envs)
@@ -276,76 +258,3 @@ def _introduce(session: Session, shown: View, fresh: bool) -> None:
     shown.say(
         f"stop: Ctrl-C (it saves first) | watch: rlrun watch {run.folder} | go on: rlrun train --resume {run.folder}"
     )
-
-
-def _budget(steps: int | None, frames: int | None, minutes: float | None) -> dict[str, Any]:
-    """Return what was given as the settings' budget; an empty dict for nothing."""
-    if steps and frames:
-        raise CommandError("--steps and --frames are the same budget: give one of them")
-    if minutes is not None and not 0 < minutes < float("inf"):
-        raise CommandError(f"--minutes {minutes:g} is not possible: it must be above 0")
-    if not (steps or frames or minutes):
-        return {}
-    return {"steps": steps or (frames // 4 if frames else 0), "minutes": minutes or 0.0}
-
-
-def _device(device: str | None) -> str:
-    """Return the device to compute on; raise CommandError if it is not there."""
-    if device in (None, "cpu") and (device == "cpu" or not Path("/proc/driver/nvidia").exists()):
-        return "cpu"
-    import torch
-
-    if device is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.split(":")[0] != "cuda":
-        raise CommandError(f"unknown device {device!r}: it is cpu or cuda")
-    if not torch.cuda.is_available():
-        raise CommandError("there is no CUDA GPU that torch can use here: leave out --device, or use --device cpu", 3)
-    return device
-
-
-def _split(sets: tuple[str, ...]) -> dict[str, str]:
-    """Return --set's KEY=VALUE pairs."""
-    pairs = {}
-    for text in sets:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise CommandError(f"--set {text} is no KEY=VALUE, as --set learning_rate=1e-4")
-        pairs[key.strip()] = value.strip()
-    return pairs
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    """Return the settings in a TOML file: its [config] table, or the whole of it."""
-    try:
-        document = tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        raise CommandError(f"there is no file {path}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise CommandError(f"{path} is no TOML file that can be read: {error}") from None
-    document.pop("run", None)
-    return dict(document.get("config", document))
-
-
-@contextlib.contextmanager
-def _writer(run: Run, tensorboard: bool) -> Iterator[Any]:
-    """Yield what also takes the reports: a TensorBoard writer if asked for."""
-    if not tensorboard:
-        yield lambda report: None
-        return
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise CommandError("TensorBoard is not installed: pip install 'rlrun[tensorboard]'", ENVIRONMENT) from None
-    writer = SummaryWriter(str(run.folder / "tensorboard"))
-
-    def write(report: Any) -> None:
-        for name in ("score", "epsilon", "loss", "q", "steps_per_second"):
-            value = getattr(report, name)
-            if value is not None:
-                writer.add_scalar(name, value, report.step)
-
-    try:
-        yield write
-    finally:
-        writer.close()

@@ -14,19 +14,35 @@ class Stream(nn.Module):
     """Hidden layers with ReLU, then one linear output layer: (B, in_features) -> (B, out_features).
 
     The two parts may have different dtypes, see `cast_hidden`: features are cast to whatever a part computes in.
-    With `noisy`, every layer is a NoisyLinear. Weights start as PyTorch starts them, U(-1/sqrt(in), 1/sqrt(in)).
+    With `noisy`, every layer is a NoisyLinear. Weights start as PyTorch starts them, U(-1/sqrt(in), 1/sqrt(in)). With
+    `layer_norm`, a LayerNorm stands before every ReLU, and the output layer starts at zero.
     """
 
-    def __init__(self, in_features: int, out_features: int, hidden: Sequence[int], noisy: bool = False) -> None:
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        hidden: Sequence[int],
+        noisy: bool = False,
+        layer_norm: bool = False,
+    ) -> None:
         """Build one hidden layer for each width in `hidden`, and the output layer."""
         super().__init__()
         linear: type[nn.Linear] | type[NoisyLinear] = NoisyLinear if noisy else nn.Linear
         widths = [in_features, *hidden]
         layers: list[nn.Module] = []
         for before, width in pairwise(widths):
-            layers += [linear(before, width), nn.ReLU()]
+            layers.append(linear(before, width))
+            if layer_norm:
+                layers.append(nn.LayerNorm(width))
+            layers.append(nn.ReLU())
         self.hidden = nn.Sequential(*layers)
         self.output = linear(widths[-1], out_features)
+        if layer_norm:
+            # Normalised features are ten times as large as those that PyTorch's weights are made for: Q-values would
+            # start around +-0.4, their maximum above 1, and the bootstrap would take long to forget that.
+            nn.init.zeros_(self.output.weight)
+            nn.init.zeros_(self.output.bias)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the outputs, (B, out_features), in the dtype of the output layer."""
@@ -41,11 +57,19 @@ class ActionHead(nn.Module, ABC):
     """What the heads of a Q-network share: `atoms` outputs for each of `actions` actions.
 
     With `dueling`, the outputs are a value plus an advantage less its mean over the actions, atom by atom
-    (Wang et al. 2016), from two streams that each have the `hidden` layers. With `noisy`, all layers are NoisyLinear.
+    (Wang et al. 2016), from two streams that each have the `hidden` layers. With `noisy`, all layers are NoisyLinear;
+    with `layer_norm`, the hidden ones are normalised before their ReLU.
     """
 
     def __init__(
-        self, in_features: int, actions: int, atoms: int, hidden: Sequence[int], dueling: bool, noisy: bool
+        self,
+        in_features: int,
+        actions: int,
+        atoms: int,
+        hidden: Sequence[int],
+        dueling: bool,
+        noisy: bool,
+        layer_norm: bool,
     ) -> None:
         """Build the one stream, or the two; raise ValueError without actions."""
         super().__init__()
@@ -53,8 +77,8 @@ class ActionHead(nn.Module, ABC):
             raise ValueError(f"a head needs at least one action, not {actions}")
         self.actions = actions
         self.atoms = atoms
-        self.advantage = Stream(in_features, actions * atoms, hidden, noisy)
-        self.value = Stream(in_features, atoms, hidden, noisy) if dueling else None
+        self.advantage = Stream(in_features, actions * atoms, hidden, noisy, layer_norm)
+        self.value = Stream(in_features, atoms, hidden, noisy, layer_norm) if dueling else None
 
     def atom_outputs(self, features: Tensor) -> Tensor:
         """Return the outputs, (B, A, Z), of features (B, F)."""
@@ -79,9 +103,10 @@ class ExpectationHead(ActionHead):
         hidden: Sequence[int] = (512,),
         dueling: bool = False,
         noisy: bool = False,
+        layer_norm: bool = False,
     ) -> None:
         """Build the head; the arguments are ActionHead's."""
-        super().__init__(in_features, actions, 1, hidden, dueling, noisy)
+        super().__init__(in_features, actions, 1, hidden, dueling, noisy, layer_norm)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the expected return of each action, (B, A), from features (B, F)."""
@@ -110,11 +135,12 @@ class CategoricalHead(ActionHead):
         hidden: Sequence[int] = (512,),
         dueling: bool = False,
         noisy: bool = False,
+        layer_norm: bool = False,
     ) -> None:
         """Build the head; raise ValueError if there are fewer than two atoms or no room between the ends."""
         if atoms < 2 or not v_min < v_max:
             raise ValueError(f"two atoms or more and v_min < v_max are needed, not {atoms} in [{v_min}, {v_max}]")
-        super().__init__(in_features, actions, atoms, hidden, dueling, noisy)
+        super().__init__(in_features, actions, atoms, hidden, dueling, noisy, layer_norm)
         # z_i = v_min + i (v_max - v_min) / (Z - 1), rounded once: torch.linspace misses the zero in the middle.
         support = v_min + torch.arange(atoms, dtype=torch.float64) * ((v_max - v_min) / (atoms - 1))
         self.register_buffer("support", support.float())

@@ -27,14 +27,17 @@ def _residual_conv(channels: int, spectral: bool) -> nn.Module:
 
 
 class Residual(nn.Module):
-    """x + conv(relu(conv(relu(x)))): (B, C, H, W) -> (B, C, H, W)."""
+    """x + conv(relu(conv(relu(x)))), each ReLU after a layer norm if asked: (B, C, H, W) -> (B, C, H, W)."""
 
-    def __init__(self, channels: int, spectral: bool) -> None:
+    def __init__(self, channels: int, spectral: bool, layer_norm: bool = False) -> None:
         """Build the two convolutions."""
         super().__init__()
-        self.branch = nn.Sequential(
-            nn.ReLU(), _residual_conv(channels, spectral), nn.ReLU(), _residual_conv(channels, spectral)
-        )
+        layers: list[nn.Module] = []
+        for _ in range(2):
+            if layer_norm:
+                layers.append(nn.GroupNorm(1, channels))
+            layers += [nn.ReLU(), _residual_conv(channels, spectral)]
+        self.branch = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the maps with what the branch adds."""
@@ -49,7 +52,8 @@ class Impala(nn.Module):
     each halving height and width (upwards). `pool` = 6 adds the adaptive 6 x 6 max-pool of Clark et al. 2024, after
     which the number of features no longer depends on the size of the image; `spectral` puts spectral normalisation on
     the residual convolutions (Schmidt & Schmied 2021), whose power iteration takes one step at every forward pass in
-    training mode and none in `eval()`. uint8 inputs mean 0..255 and are scaled to 0..1; floats are taken as they are.
+    training mode and none in `eval()`; `layer_norm` normalises each image over channels and positions, with a scale and
+    shift a channel, before every ReLU. uint8 inputs mean 0..255 and are scaled to 0..1; floats are taken as they are.
     Weights start as PyTorch starts them, and lie in memory with the channels last.
     """
 
@@ -61,6 +65,7 @@ class Impala(nn.Module):
         width: float = 1.0,
         pool: int | None = None,
         spectral: bool = False,
+        layer_norm: bool = False,
     ) -> None:
         """Build one stage for each number in `channels`; raise ValueError without stages."""
         super().__init__()
@@ -74,10 +79,12 @@ class Impala(nn.Module):
             layers += [
                 convolution(before, after, 3, padding=1),
                 nn.MaxPool2d(3, stride=2, padding=1),
-                Residual(after, spectral),
-                Residual(after, spectral),
+                Residual(after, spectral, layer_norm),
+                Residual(after, spectral, layer_norm),
             ]
             before, height, columns = after, (height + 1) // 2, (columns + 1) // 2
+        if layer_norm:
+            layers.append(nn.GroupNorm(1, before))
         layers.append(nn.ReLU())
         if pool is not None:
             layers.append(nn.AdaptiveMaxPool2d(pool))

@@ -1,6 +1,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -84,6 +85,32 @@ def test_the_width_scales_the_convolutions() -> None:
 def test_the_hidden_layers_are_those_asked_for() -> None:
     network = build_network(Config(mlp_hidden=(11, 7), hidden=(5, 3)), (2,), 4)
     assert [m.out_features for m in network.modules() if isinstance(m, nn.Linear)] == [11, 7, 5, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("body", "shape"),
+    [("nature", (4, 84, 84)), ("impala", (4, 21, 21)), ("mlp", (7,))],
+    ids=["nature", "impala", "mlp"],
+)
+@pytest.mark.parametrize("dueling", [False, True])
+def test_with_layer_norm_every_relu_of_body_and_head_follows_one(
+    body: str, shape: tuple[int, ...], dueling: bool
+) -> None:
+    for layer_norm in (False, True):
+        settings = config(body=body, width=0.25, hidden="8", mlp_hidden="9", dueling=dueling, layer_norm=layer_norm)
+        modules = [m for m in build_network(settings, shape, 3).modules() if not list(m.children())]
+        before = {type(a) for a, b in pairwise(modules) if isinstance(b, nn.ReLU)}
+        assert bool(before & {nn.GroupNorm, nn.LayerNorm}) == layer_norm
+        assert not layer_norm or before <= {nn.GroupNorm, nn.LayerNorm}
+
+
+@pytest.mark.parametrize("distribution", ["expectation", "categorical"])
+def test_with_layer_norm_an_agent_expects_nothing_at_first(distribution: str) -> None:
+    settings = config(layer_norm=True, dueling=True, distribution=distribution)
+    obs = torch.randn(5, STATES)
+    q = build_network(settings, (STATES,), 3)(obs)
+    torch.testing.assert_close(q, torch.zeros(5, 3), atol=1e-5, rtol=0)
+    assert build_network(settings.with_settings({"layer_norm": False}), (STATES,), 3)(obs).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("distribution", ["expectation", "categorical"])

@@ -32,6 +32,20 @@ def test_an_expectation_head_is_two_layers_that_can_be_computed_by_hand() -> Non
     assert head.expectation(q) is q
 
 
+def test_a_head_with_layer_norm_normalises_its_hidden_layer_before_the_relu_by_hand() -> None:
+    head = ExpectationHead(2, 1, hidden=(2,), layer_norm=True)
+    for weight, values in zip(
+        head.parameters(),
+        ([[1.0, 0.0], [0.0, 10.0]], [0.0, 0.0], [2.0, 2.0], [0.0, 0.5], [[1.0, 100.0]], [3.0]),
+        strict=True,
+    ):
+        fill(weight, values)
+    # (5, 3): hidden (5, 30) is (-1, 1) normalised, times 2 and shifted (-2, 2.5); relu (0, 2.5) -> 253.
+    # (4, 0.1): hidden (4, 1) is (1, -1), then (2, -1.5); relu (2, 0) -> 5.
+    q = head(torch.tensor([[5.0, 3.0], [4.0, 0.1]]))
+    torch.testing.assert_close(q, torch.tensor([[253.0], [5.0]]), atol=1e-3, rtol=1e-5)
+
+
 def test_a_dueling_head_is_value_plus_advantage_less_its_mean_by_hand() -> None:
     head = ExpectationHead(1, 3, hidden=(), dueling=True)
     assert head.value is not None
