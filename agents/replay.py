@@ -202,10 +202,13 @@ class Replay:
         return self._frames.index_select(0, slot.view(-1)).view(-1, *self.obs_shape)
 
     def update(self, index: Tensor, priority: Tensor) -> None:
-        """Give the sampled slots `index` (B,) their new priorities |TD error| (B,), before the exponent."""
+        """Give the sampled slots `index` (B,) their new priorities |TD error| (B,), before the exponent.
+
+        What is no finite number counts as the largest priority: a learner that diverges does not take the replay along.
+        """
         if self.priority_exponent == 0.0:
             return
-        priority = priority + 1e-6
+        priority = torch.where(priority.isfinite(), priority + 1e-6, self._max_priority)
         self._max_priority = torch.maximum(self._max_priority, priority.max())
         self._priorities.set(index, priority**self.priority_exponent)
 

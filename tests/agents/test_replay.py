@@ -428,6 +428,15 @@ def test_new_transitions_are_as_likely_as_the_largest_priority_so_far() -> None:
     assert shares(replay)[:4] == pytest.approx([0.5 / 4.6, 0.1 / 4.6, 1 / 4.6, 3 / 4.6], abs=2e-3)
 
 
+@pytest.mark.parametrize("error", [float("nan"), float("inf"), -float("inf")])
+def test_an_error_that_is_no_number_counts_as_the_largest_and_spoils_no_other_priority(error: float) -> None:
+    replay = filled(priority_exponent=1.0)
+    replay.update(torch.arange(12), torch.tensor([error, *[2.0] * 11]))
+    assert shares(replay)[:12] == pytest.approx([1 / 23, *[2 / 23] * 11], abs=0.02)
+    replay.update(torch.arange(12), torch.ones(12))
+    assert shares(replay)[:12] == pytest.approx([1 / 12] * 12, abs=0.02)
+
+
 def test_the_first_transitions_have_priority_one() -> None:
     replay = filled(count=3, priority_exponent=0.5)
     replay.update(torch.tensor([0]), torch.tensor([0.25]))
