@@ -48,10 +48,10 @@ FAST = replace(  # for two CPU cores: a narrow network whose units cannot die, s
     learning_rate_end=5e-5,
     anneal_steps=800_000,
     optimizer_eps=1e-6,
-    target_period_updates=150,
+    target_period_updates=500,
     learning_starts=4_000,
     replay_capacity=400_000,
-    epsilon_steps=100_000,
+    epsilon_steps=50_000,
     checkpoint_steps=50_000,
 )
 
