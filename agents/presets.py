@@ -36,7 +36,7 @@ RAINBOW = replace(
     evaluation_epsilon=0.0,
 )
 
-FAST = replace(  # for two CPU cores: a narrow network whose units cannot die, small batches, rewards carried far
+FAST = replace(  # for two CPU cores: a narrow network whose units cannot die, few large steps, rewards carried far
     DQN,
     width=0.5,
     hidden=(256,),
@@ -44,14 +44,17 @@ FAST = replace(  # for two CPU cores: a narrow network whose units cannot die, s
     dueling=True,
     n_step=5,
     precision="bfloat16",
-    learning_rate=2e-4,
-    learning_rate_end=5e-5,
-    anneal_steps=800_000,
+    num_envs=16,
+    batch_size=128,
+    steps_per_update=16.0,
+    learning_rate=5e-4,
+    learning_rate_end=1e-4,
+    anneal_steps=1_500_000,
     optimizer_eps=1e-6,
-    target_period_updates=500,
+    target_period_updates=125,
     learning_starts=4_000,
     replay_capacity=400_000,
-    epsilon_steps=50_000,
+    epsilon_steps=100_000,
     checkpoint_steps=50_000,
 )
 
@@ -66,7 +69,9 @@ FAST_GPU = replace(  # for a GPU: many worlds and large batches
     steps_per_update=64.0,
     learning_rate=2.5e-4,
     learning_rate_end=2.5e-4,
+    anneal_steps=800_000,
     optimizer_eps=0.005 / 256,
+    target_period_updates=500,
     learning_starts=100_000,
     replay_capacity=1_000_000,
     epsilon_steps=500_000,
