@@ -25,8 +25,8 @@ class Config:
     dueling: bool = False
     noisy: bool = False
     noisy_sigma: float = 0.5  # initial sigma_0
-    distribution: Literal["expectation", "categorical"] = "expectation"
-    atoms: int = 51  # categorical only
+    distribution: Literal["expectation", "categorical", "quantile"] = "expectation"
+    atoms: int = 51  # outputs for each action: probabilities or quantiles
     value_min: float = -10.0  # the support's ends, clipped return; categorical only
     value_max: float = 10.0
     precision: Literal["float32", "bfloat16"] = "float32"  # of everything but the output layers and the optimiser
@@ -36,6 +36,9 @@ class Config:
     n_step: int = 1  # rewards summed before the bootstrap
     double: bool = False
     target_period_updates: int = 2_000  # updates between copies to the target network
+    munchausen: float = 0.0  # alpha, the share of tau log pi(a|s) added to the reward; 0 is plain Q-learning
+    temperature: float = 0.03  # tau of the softmax policy, in units of return; with munchausen only
+    log_policy_floor: float = -1.0  # l_0, the least that tau log pi counts; with munchausen only
     reward_clip: float = 1.0  # rewards are clipped to +-this for learning; 0 leaves them raw
     life_loss_terminal: bool = True  # no bootstrap across a lost life; only the nature protocol tells of lives
 
@@ -84,7 +87,7 @@ class Config:
             "epsilon_steps",
         ):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("steps_per_update", "learning_rate", "optimizer_eps", "width", "noisy_sigma"):
+        for name in ("steps_per_update", "learning_rate", "optimizer_eps", "width", "noisy_sigma", "temperature"):
             _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
         for name in ("reward_clip", "max_grad_norm", "learning_starts", "learning_rate_end"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
@@ -96,12 +99,20 @@ class Config:
             "priority_exponent",
             "importance_start",
             "importance_end",
+            "munchausen",
         ):
             _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "between 0 and 1")
         for name in ("hidden", "mlp_hidden"):
             widths = getattr(self, name)
             _require(all(units >= 1 for units in widths), name, widths, "positive widths")
+        _require(self.log_policy_floor <= 0, "log_policy_floor", self.log_policy_floor, "0 or less")
         _require(self.atoms >= 2, "atoms", self.atoms, "at least 2")
+        _require(
+            not (self.munchausen and self.distribution == "categorical"),
+            "munchausen",
+            self.munchausen,
+            "0 with distribution = categorical: its support has no room for the policy's entropy",
+        )
         _require(self.value_min < self.value_max, "value_min", self.value_min, f"below value_max = {self.value_max}")
         _require(
             self.learning_starts < self.replay_capacity,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,18 +12,20 @@ from torch import Tensor, nn
 from ..networks import (
     CNN,
     MLP,
+    ActionHead,
     CategoricalHead,
     ExpectationHead,
     Impala,
     NoisyLinear,
     QNetwork,
+    QuantileHead,
     cast_hidden,
     nature_layers,
     resample_noise,
     silence_noise,
 )
 from .config import Config
-from .losses import bootstrap, choose, cross_entropy, huber, project, squared
+from .losses import bootstrap, choose, cross_entropy, huber, munchausen, project, quantile_huber, soft_value, squared
 from .optimiser import Optimiser
 from .replay import Batch
 
@@ -38,29 +41,7 @@ def build_network(config: Config, obs_shape: Sequence[int], actions: int) -> QNe
     else:
         image = (obs_shape[0], obs_shape[1], obs_shape[2])
         body = Impala(image, width=config.width, layer_norm=config.layer_norm)
-    features = body.out_features
-    head: ExpectationHead | CategoricalHead
-    if config.distribution == "categorical":
-        head = CategoricalHead(
-            features,
-            actions,
-            config.atoms,
-            config.value_min,
-            config.value_max,
-            hidden=config.hidden,
-            dueling=config.dueling,
-            noisy=config.noisy,
-            layer_norm=config.layer_norm,
-        )
-    else:
-        head = ExpectationHead(
-            features,
-            actions,
-            hidden=config.hidden,
-            dueling=config.dueling,
-            noisy=config.noisy,
-            layer_norm=config.layer_norm,
-        )
+    head = _build_head(config, body.out_features, actions)
     for layer in head.modules():
         if isinstance(layer, NoisyLinear):
             nn.init.constant_(layer.weight_sigma, config.noisy_sigma / layer.in_features**0.5)
@@ -68,8 +49,25 @@ def build_network(config: Config, obs_shape: Sequence[int], actions: int) -> QNe
     return QNetwork(body, head)
 
 
+def _build_head(config: Config, features: int, actions: int) -> ActionHead:
+    """Return the head that `config` describes, on `features` features."""
+    kinds: dict[str, Callable[..., ActionHead]] = {
+        "expectation": ExpectationHead,
+        "categorical": partial(CategoricalHead, atoms=config.atoms, v_min=config.value_min, v_max=config.value_max),
+        "quantile": partial(QuantileHead, atoms=config.atoms),
+    }
+    return kinds[config.distribution](
+        features,
+        actions,
+        hidden=config.hidden,
+        dueling=config.dueling,
+        noisy=config.noisy,
+        layer_norm=config.layer_norm,
+    )
+
+
 class DQN:
-    """Q-learning with a target network (Mnih et al. 2015), and its double, dueling, noisy and categorical variants.
+    """Q-learning with a target network (Mnih et al. 2015), and all of its variants: they are settings.
 
     Args:
         config: the settings.
@@ -130,12 +128,11 @@ class DQN:
         if self.config.noisy:
             resample_noise(self.online, self.generator)
             resample_noise(self.target, self.generator)
-        with torch.no_grad():
-            next_outputs = self.target.outputs(batch.next_obs)
-            # Double Q-learning (van Hasselt et al. 2016): the online network chooses, the target network values.
-            next_q = self.online(batch.next_obs) if self.config.double else self.target.expectation(next_outputs)
-            next_value = choose(next_outputs, next_q.argmax(1))
         outputs = self.online.outputs(batch.obs)
+        with torch.no_grad():
+            next_value = self._next_value(batch.next_obs)
+            if self.config.munchausen:
+                batch = batch._replace(reward=batch.reward + self._munchausen(outputs, batch.action))
         losses, priority = self._losses(choose(outputs, batch.action), next_value, batch)
         loss = (batch.weight * losses).mean()
         self.optimiser.step(loss)
@@ -144,6 +141,23 @@ class DQN:
         self._learned += 1
         return priority
 
+    def _next_value(self, next_obs: Tensor) -> Tensor:
+        """Return what the target network expects from `next_obs` (B, ...) on, (B,) or (B, Z)."""
+        outputs = self.target.outputs(next_obs)
+        # Double Q-learning (van Hasselt et al. 2016): the online network chooses, the target network values.
+        q = self.online(next_obs) if self.config.double else self.target.expectation(outputs)
+        if self.config.munchausen:
+            return soft_value(outputs, q, self.config.temperature)
+        return choose(outputs, q.argmax(1))
+
+    def _munchausen(self, outputs: Tensor, action: Tensor) -> Tensor:
+        """Return what the policy's own opinion of `action` adds to the rewards, (B,)."""
+        # The online network's policy, where the paper takes the target's: its outputs are there already, and another
+        # forward pass would make an update a quarter longer (so does the code of Clark et al. 2024).
+        config = self.config
+        q = self.online.expectation(outputs)
+        return munchausen(q, action, config.temperature, config.munchausen, config.log_policy_floor)
+
     def _losses(self, value: Tensor, next_value: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return each transition's loss and priority, both (B,)."""
         if self.config.distribution == "categorical":
@@ -151,6 +165,9 @@ class DQN:
             atoms = bootstrap(batch.reward[:, None], batch.discount[:, None], support)  # (B, Z)
             losses = cross_entropy(project(next_value.softmax(-1), atoms, support), value)
             return losses, losses.detach()
+        if self.config.distribution == "quantile":
+            levels: Tensor = self.online.head.levels  # type: ignore[assignment]
+            return quantile_huber(value, bootstrap(batch.reward[:, None], batch.discount[:, None], next_value), levels)
         td_error = value - bootstrap(batch.reward, batch.discount, next_value)
         return self._td_loss(td_error), td_error.detach().abs()
 

@@ -28,6 +28,39 @@ def bootstrap(reward: Tensor, discount: Tensor, next_value: Tensor) -> Tensor:
     return reward + discount * next_value
 
 
+def soft_value(outputs: Tensor, q: Tensor, temperature: float) -> Tensor:
+    """Return sum_a pi(a) (z(a) - tau log pi(a)) for pi = softmax(q / tau): the value of acting softly, with entropy.
+
+    What the maximum of Q-learning becomes in Vieillard et al. 2020; the smaller the temperature, the nearer to it.
+
+    Args:
+        outputs: (B, A) or (B, A, Z), what is averaged: expectations or quantiles.
+        q: (B, A), their expectations.
+        temperature: tau.
+
+    Returns:
+        (B,) or (B, Z).
+
+    """
+    log_policy = (q / temperature).log_softmax(1)
+    trailing = (...,) + (None,) * (outputs.dim() - q.dim())
+    return (log_policy.exp()[trailing] * (outputs - temperature * log_policy[trailing])).sum(1)
+
+
+def munchausen(q: Tensor, action: Tensor, temperature: float, scale: float, floor: float) -> Tensor:
+    """Return alpha max(tau log pi(action), l_0), (B,), 0 or less: what Vieillard et al. 2020 add to the reward.
+
+    Args:
+        q: (B, A), from which pi = softmax(q / tau).
+        action: (B,) int64, the action taken.
+        temperature: tau.
+        scale: alpha.
+        floor: l_0, below 0: an action that the policy has ruled out costs no more than this.
+
+    """
+    return scale * (temperature * choose((q / temperature).log_softmax(1), action)).clamp(min=floor)
+
+
 def huber(td_error: Tensor, threshold: float = 1.0) -> Tensor:
     """Return the Huber loss of each TD error, same shape.
 
@@ -67,3 +100,21 @@ def project(probabilities: Tensor, atoms: Tensor, support: Tensor) -> Tensor:
 def cross_entropy(target: Tensor, logits: Tensor) -> Tensor:
     """Return -sum_z target log softmax(logits), (B,), for target and logits (B, Z)."""
     return -(target * logits.log_softmax(-1)).sum(-1)
+
+
+def quantile_huber(quantiles: Tensor, targets: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the quantile Huber loss (Dabney et al. 2018), and the mean |TD error|, both (B,).
+
+    Summed over the quantiles and averaged over the targets: each quantile is pulled up by the share `level` of what
+    lies above it and down by the rest.
+
+    Args:
+        quantiles: (B, Z), of the action taken.
+        targets: (B, Z'), a sample of what they should have been.
+        levels: (Z,), which quantiles they are, in (0, 1).
+
+    """
+    td_error = quantiles[:, :, None] - targets[:, None, :]  # (B, Z, Z')
+    pull = (levels[:, None] - (td_error.detach() > 0).float()).abs()
+    losses = (pull * huber(td_error)).mean(2).sum(1)
+    return losses, td_error.detach().abs().mean((1, 2))

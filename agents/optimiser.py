@@ -47,22 +47,12 @@ class Optimiser:
         if low:
             grads, low_grads = ([w.grad for w in ws if w.grad is not None] for ws in (masters, low))
             torch._foreach_copy_(grads, low_grads)
-        self._clip()
+        if self._max_grad_norm:
+            nn.utils.clip_grad_norm_(self._masters, self._max_grad_norm, foreach=True)
         self._optimizer.step()
         if low:
             with torch.no_grad():
                 torch._foreach_copy_(low, masters)
-
-    def _clip(self) -> None:
-        """Scale all gradients down to the common norm allowed, if there is one."""
-        if not self._max_grad_norm:
-            return
-        grads = [master.grad for master in self._masters if master.grad is not None]
-        norm = nn.utils.get_total_norm(grads, foreach=True)
-        # Scaling by 1 is a pass over all gradients for nothing: on a CPU a look at the norm is cheaper, on a GPU it
-        # would make the host wait.
-        if not norm.is_cpu or norm > self._max_grad_norm:
-            nn.utils.clip_grads_with_norm_(self._masters, self._max_grad_norm, norm, foreach=True)
 
     def state(self) -> dict[str, Tensor]:
         """Return the master weights and the optimiser's moments, by name, as flat tensors for a checkpoint."""

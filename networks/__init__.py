@@ -1,7 +1,7 @@
 """What thinks: bodies turn observations into features, heads turn features into expectations or probabilities."""
 
 from .cnn import CNN, NATURE, ConvLayer, nature_layers
-from .heads import ActionHead, CategoricalHead, ExpectationHead, ProbabilityHead
+from .heads import ActionHead, CategoricalHead, ExpectationHead, ProbabilityHead, QuantileHead
 from .impala import Impala
 from .layers import NoisyLinear, resample_noise, silence_noise
 from .mlp import MLP
@@ -19,6 +19,7 @@ __all__ = [
     "NoisyLinear",
     "ProbabilityHead",
     "QNetwork",
+    "QuantileHead",
     "cast_hidden",
     "nature_layers",
     "resample_noise",

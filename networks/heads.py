@@ -154,6 +154,39 @@ class CategoricalHead(ActionHead):
         return (outputs.softmax(-1) * self.support).sum(-1)  # sum_i p_i z_i
 
 
+class QuantileHead(ActionHead):
+    """Quantiles of the return for each action: (B, in_features) -> (B, actions, atoms) (Dabney et al. 2018).
+
+    Output i stands for the level `levels[i]` = (2 i + 1) / 2 Z, a buffer, (Z,). Nothing forces them into order.
+    """
+
+    levels: Tensor
+
+    def __init__(
+        self,
+        in_features: int,
+        actions: int,
+        atoms: int = 200,
+        hidden: Sequence[int] = (512,),
+        dueling: bool = False,
+        noisy: bool = False,
+        layer_norm: bool = False,
+    ) -> None:
+        """Build the head; raise ValueError without quantiles."""
+        if atoms < 1:
+            raise ValueError(f"a head needs at least one quantile, not {atoms}")
+        super().__init__(in_features, actions, atoms, hidden, dueling, noisy, layer_norm)
+        self.register_buffer("levels", (2 * torch.arange(atoms) + 1) / (2 * atoms))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return quantiles (B, A, Z) from features (B, F)."""
+        return self.atom_outputs(features)
+
+    def expectation(self, outputs: Tensor) -> Tensor:
+        """Return the expected return of each action, (B, A), the mean of its quantiles (B, A, Z)."""
+        return outputs.mean(-1)
+
+
 class ProbabilityHead(nn.Module):
     """A probability for each class: (B, in_features) -> logits (B, classes). What a classifier stands under."""
 

@@ -126,6 +126,9 @@ def test_a_value_of_the_wrong_kind_is_refused_with_the_right_kind(key: str, valu
         ("optimizer_eps", 0.0),
         ("width", -1.0),
         ("noisy_sigma", 0.0),
+        ("munchausen", 1.1),
+        ("temperature", 0.0),
+        ("log_policy_floor", 0.1),
         ("reward_clip", -1.0),
         ("max_grad_norm", -1.0),
         ("learning_starts", -1),
@@ -160,6 +163,11 @@ def test_an_impossible_value_is_refused_by_name(key: str, value: Any) -> None:
 )
 def test_a_value_at_the_edge_of_the_possible_is_taken(key: str, value: float) -> None:
     assert getattr(Config().with_settings({key: value}), key) == value
+
+
+def test_munchausen_is_refused_with_a_categorical_head() -> None:
+    with pytest.raises(ConfigError, match=r"munchausen = 0\.9 is not possible: it must be 0 with .*categorical"):
+        Config().with_settings({"munchausen": 0.9, "distribution": "categorical"})
 
 
 def test_learning_that_could_never_start_is_refused() -> None:

@@ -15,6 +15,7 @@ from rlrun.agents.replay import Batch, Replay
 from rlrun.networks import CNN, MLP, CategoricalHead, ExpectationHead, Impala, NoisyLinear
 
 STATES, ACTIONS = 3, 2
+DISTRIBUTIONS = ["expectation", "categorical", "quantile"]
 
 
 def config(**settings: Any) -> Config:
@@ -104,7 +105,7 @@ def test_with_layer_norm_every_relu_of_body_and_head_follows_one(
         assert not layer_norm or before <= {nn.GroupNorm, nn.LayerNorm}
 
 
-@pytest.mark.parametrize("distribution", ["expectation", "categorical"])
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 def test_with_layer_norm_an_agent_expects_nothing_at_first(distribution: str) -> None:
     settings = config(layer_norm=True, dueling=True, distribution=distribution)
     obs = torch.randn(5, STATES)
@@ -113,7 +114,7 @@ def test_with_layer_norm_an_agent_expects_nothing_at_first(distribution: str) ->
     assert build_network(settings.with_settings({"layer_norm": False}), (STATES,), 3)(obs).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("distribution", ["expectation", "categorical"])
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 def test_the_noise_begins_as_wide_as_asked_for(distribution: str) -> None:
     settings = config(noisy=True, noisy_sigma=0.25, hidden="16", dueling=True, distribution=distribution)
     layers = [m for m in build_network(settings, (STATES,), 2).modules() if isinstance(m, NoisyLinear)]
@@ -279,6 +280,32 @@ def test_a_categorical_head_learns_the_cross_entropy_to_the_projected_target(dou
     assert (gradient == 0).all()
 
 
+@pytest.mark.parametrize("double", [False, True])
+def test_a_quantile_head_learns_from_the_quantiles_of_the_best_next_action(double: bool) -> None:
+    agent = DQN(config(distribution="quantile", atoms=2, double=double), (STATES,), ACTIONS)
+    high, low, trap = [2.0, 6.0], [0.0, 4.0], [99.0, 99.0]
+    online = [[[0.0, 0.0], trap], [low, high], [trap, trap]]
+    table(agent, online, [[trap, trap], [high, low], [trap, trap]])
+    priority = agent.learn(batch((0, 0, 1.0, 0.5, 1)))
+    targets = [1.0, 3.0] if double else [2.0, 4.0]  # 1 + .5 (2, 6), or of what the online network would choose
+    assert priority.tolist() == [sum(targets) / 2]
+    # every target lies a threshold above or more: the slope of quantile i is -level_i, 1/4 and 3/4
+    assert slopes(agent) == [[-0.25, -0.75, 0.0, 0.0], [0.0] * 4, [0.0] * 4]
+
+
+def test_munchausen_rewards_the_action_the_policy_would_take_and_bootstraps_from_the_soft_value() -> None:
+    settings = config(munchausen=0.5, temperature=2.0, log_policy_floor=-1, loss="squared")
+    agent = DQN(settings, (STATES,), ACTIONS)
+    three, far = 2 * math.log(3), 99.0  # policies 1/4 3/4 and 0 1 at tau = 2
+    table(agent, [[0.0, three], [far, -far], [0.0, far]], [[far, far], [three, 0.0], [far, far]])
+    td_error = agent.learn(batch((0, 1, 1.0, 0.5, 1), (2, 0, 3.0, 0.0, 0)))
+    first = three - (1 + 0.5 * 2 * math.log(0.75) + 0.5 * 2 * math.log(4))  # r + alpha tau log pi + gamma V
+    second = 0 - (3 + 0.5 * -1)  # an action ruled out costs the floor
+    assert td_error.tolist() == pytest.approx([abs(first), abs(second)])
+    # no gradient through the bonus: only the action taken, and only by its error
+    assert slopes(agent) == [pytest.approx([0, first / 2]), [0.0, 0.0], pytest.approx([second / 2, 0])]
+
+
 def test_the_drain_gives_the_means_since_the_last_one() -> None:
     agent = DQN(config(loss="squared", learning_rate=1e-12, learning_rate_end=0), (STATES,), ACTIONS)
     table(agent, [[0.0, 7.0], [3.0, -1.0], [0.0, 0.0]])
@@ -292,7 +319,7 @@ def test_the_drain_gives_the_means_since_the_last_one() -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("distribution", ["expectation", "categorical"])
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 def test_an_agent_put_back_together_from_its_state_goes_on_the_same(precision: str, distribution: str) -> None:
     settings = config(
         noisy=True, double=True, dueling=True, hidden="8", mlp_hidden="8", precision=precision,
@@ -362,6 +389,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "rmsprop": {"optimizer": "rmsprop", "loss": "squared"},
     "everything": {"double": True, "dueling": True, "noisy": True, "distribution": "categorical", "max_grad_norm": 10},
+    "munchausen": {"munchausen": 0.9, "distribution": "quantile", "atoms": 8},
     "bfloat16": {"precision": "bfloat16", "double": True, "dueling": True, "max_grad_norm": 10},
 }
 

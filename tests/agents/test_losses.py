@@ -6,7 +6,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rlrun.agents.losses import bootstrap, choose, cross_entropy, huber, project, squared
+from rlrun.agents.losses import (
+    bootstrap,
+    choose,
+    cross_entropy,
+    huber,
+    munchausen,
+    project,
+    quantile_huber,
+    soft_value,
+    squared,
+)
 
 
 def gradient(losses: Tensor, of: Tensor) -> Tensor:
@@ -129,3 +139,49 @@ def test_the_gradient_of_the_cross_entropy_is_the_difference_of_the_distribution
     logits = torch.tensor([[0.0, 0.0]], requires_grad=True)
     losses = cross_entropy(torch.tensor([[0.2, 0.8]]), logits)
     torch.testing.assert_close(gradient(losses, logits), torch.tensor([[0.3, -0.3]]))
+
+
+def test_the_soft_value_is_the_policys_mean_and_its_entropy() -> None:
+    q = torch.tensor([[0.0, 0.5 * math.log(3)], [7.0, 7.0]])  # at tau = 1/2: policies 1/4 3/4 and 1/2 1/2
+    # sum pi (q - tau log pi) is tau log sum exp(q / tau): .5 log(1 + 3), and 7 + .5 log 2
+    expected = torch.tensor([0.5 * math.log(4), 7 + 0.5 * math.log(2)])
+    torch.testing.assert_close(soft_value(q, q, 0.5), expected)
+
+
+def test_the_soft_value_of_quantiles_averages_each_over_the_actions() -> None:
+    q = torch.tensor([[0.0, math.log(3)]])
+    entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
+    value = soft_value(torch.tensor([[[0.0, 4.0], [8.0, 16.0]]]), q, 1.0)
+    torch.testing.assert_close(value, torch.tensor([[6 + entropy, 13 + entropy]]))
+
+
+def test_a_cold_soft_value_is_the_maximum_and_does_not_overflow() -> None:
+    q = torch.tensor([[-300.0, 200.0, 199.0]])
+    torch.testing.assert_close(soft_value(q, q, 0.001), torch.tensor([200.0]))
+
+
+def test_munchausen_adds_the_log_policy_of_the_action_but_no_less_than_the_floor() -> None:
+    q = torch.tensor([[0.0, 0.5 * math.log(3)], [0.0, 0.5 * math.log(3)], [0.0, 50.0]])
+    bonus = munchausen(q, torch.tensor([0, 1, 0]), temperature=0.5, scale=0.9, floor=-1.0)
+    expected = [0.9 * 0.5 * math.log(0.25), 0.9 * 0.5 * math.log(0.75), -0.9]
+    torch.testing.assert_close(bonus, torch.tensor(expected))
+
+
+def test_the_quantile_loss_is_the_one_worked_out_by_hand() -> None:
+    quantiles, levels = torch.tensor([[0.0, 2.0]]), torch.tensor([0.25, 0.75])
+    # errors against 1 and 4: -1 -4 and 1 -2; Huber .5 3.5 and .5 1.5; pulls .25 .25 and .25 .75
+    losses, size = quantile_huber(quantiles, torch.tensor([[1.0, 4.0]]), levels)
+    torch.testing.assert_close(losses, torch.tensor([(0.25 * 4 + 0.25 * 0.5 + 0.75 * 1.5) / 2]))
+    assert size.tolist() == [2.0]
+
+
+def test_the_quantile_loss_is_least_where_the_levels_cut_the_targets() -> None:
+    quantiles = torch.zeros(1, 3, requires_grad=True)
+    targets = 100 * torch.arange(1, 101)[None].float()  # far apart beside the Huber threshold
+    levels = torch.tensor([0.1, 0.5, 0.9])
+    optimizer = torch.optim.SGD([quantiles], lr=200)
+    for _ in range(300):
+        optimizer.zero_grad()
+        quantile_huber(quantiles, targets, levels)[0].sum().backward()
+        optimizer.step()
+    torch.testing.assert_close(quantiles[0].detach(), torch.tensor([1_000.0, 5_000.0, 9_000.0]), atol=150, rtol=0)

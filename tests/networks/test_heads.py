@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rlrun.networks.heads import ActionHead, CategoricalHead, ExpectationHead, ProbabilityHead
+from rlrun.networks.heads import ActionHead, CategoricalHead, ExpectationHead, ProbabilityHead, QuantileHead
 from rlrun.networks.layers import NoisyLinear, resample_noise
 from rlrun.networks.mlp import MLP
 
@@ -126,6 +126,16 @@ def test_the_logits_are_grouped_action_by_action() -> None:
     assert head(torch.zeros(1, 1)).tolist() == [[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]
 
 
+def test_the_expectation_of_quantiles_is_their_mean_and_their_levels_are_the_middles() -> None:
+    head = QuantileHead(1, 2, atoms=4, hidden=())
+    assert head.levels.tolist() == [0.125, 0.375, 0.625, 0.875]
+    fill(head.advantage.output.weight, [[0.0]] * 8)
+    fill(head.advantage.output.bias, [1.0, 2.0, 3.0, 6.0, 0.0, 0.0, 8.0, 0.0])
+    quantiles = head(torch.zeros(1, 1))
+    assert quantiles.tolist() == [[[1.0, 2.0, 3.0, 6.0], [0.0, 0.0, 8.0, 0.0]]]
+    assert head.expectation(quantiles).tolist() == [[3.0, 2.0]]
+
+
 @pytest.mark.parametrize("noisy", [False, True])
 def test_the_gradient_of_a_dueling_head_is_that_of_finite_differences(noisy: bool) -> None:
     torch.manual_seed(0)
@@ -183,6 +193,8 @@ def test_impossible_sizes_are_errors_that_say_why() -> None:
         ExpectationHead(4, 0)
     with pytest.raises(ValueError, match="at least one class, not 0"):
         ProbabilityHead(4, 0)
+    with pytest.raises(ValueError, match="at least one quantile, not 0"):
+        QuantileHead(4, 2, atoms=0)
     with pytest.raises(ValueError, match="two atoms or more"):
         CategoricalHead(4, 2, atoms=1)
     with pytest.raises(ValueError, match=r"v_min < v_max.*\[10, 10\]"):
