@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
+from torch.optim.rmsprop import rmsprop
 
 from .config import Config
+
+# torch's functional optimisers, not its classes: making one of those imports torch's compiler, which takes longer than
+# all the rest of starting to train; and the moments are plain lists here, which a checkpoint holds as they are.
+MOMENTS = {"adam": ("exp_avg", "exp_avg_sq"), "rmsprop": ("square_avg", "grad_avg")}
 
 
 class Optimiser:
@@ -18,65 +22,80 @@ class Optimiser:
     """
 
     def __init__(self, network: nn.Module, config: Config) -> None:
-        """Make the master weights and the optimiser that `config` names."""
+        """Make the master weights and the moments of the optimiser that `config` names."""
         self._weights = [weight for weight in network.parameters() if weight.requires_grad]
-        self._masters = [w if w.dtype == torch.float32 else w.detach().float() for w in self._weights]
-        self._low = [i for i, (w, m) in enumerate(zip(self._weights, self._masters, strict=True)) if w is not m]
-        for index in self._low:
-            self._masters[index].grad = torch.zeros_like(self._masters[index])
-        self._max_grad_norm = config.max_grad_norm
-        settings: dict[str, Any] = {"lr": config.learning_rate, "eps": config.optimizer_eps}
-        self._optimizer: torch.optim.Optimizer
-        if config.optimizer == "adam":
-            self._optimizer = torch.optim.Adam(self._masters, fused=True, **settings)
-        else:
-            self._optimizer = torch.optim.RMSprop(self._masters, alpha=0.95, centered=True, foreach=True, **settings)
+        self._masters = [w.detach() if w.dtype == torch.float32 else w.detach().float() for w in self._weights]
+        self._low = [i for i, w in enumerate(self._weights) if w.dtype != torch.float32]
+        self._name, self._eps = config.optimizer, config.optimizer_eps
+        self._learning_rate, self._max_grad_norm = config.learning_rate, config.max_grad_norm
+        self._moments = {name: [torch.zeros_like(m) for m in self._masters] for name in MOMENTS[self._name]}
+        self._steps = [torch.zeros((), device=m.device) for m in self._masters]
+        self._low_grads = {i: torch.zeros_like(self._masters[i]) for i in self._low}
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """Use `learning_rate` from the next step on."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
+        self._learning_rate = learning_rate
+
+    @property
+    def _named(self) -> dict[str, list[Tensor]]:
+        """Everything that the optimiser remembers of each weight, by name."""
+        return {**self._moments, "step": self._steps}
 
     def step(self, loss: Tensor) -> None:
         """Move the weights one step down the gradient of the scalar `loss`."""
         for weight in self._weights:
             weight.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
-        low: list[Tensor] = [self._weights[i] for i in self._low]
-        masters = [self._masters[i] for i in self._low]
+        moved = [i for i, weight in enumerate(self._weights) if weight.grad is not None]
+        with torch.no_grad():
+            grads = self._gradients(moved)
+            if self._max_grad_norm:
+                norm = nn.utils.get_total_norm(grads, foreach=True)
+                torch._foreach_mul_(grads, (self._max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
+            self._move(moved, grads)
+            low = [i for i in moved if i in self._low_grads]
+            if low:
+                torch._foreach_copy_([self._weights[i] for i in low], [self._masters[i] for i in low])
+
+    def _gradients(self, moved: list[int]) -> list[Tensor]:
+        """Return the gradients of the weights `moved`, all of them float32."""
+        grads = {i: grad for i in moved if (grad := self._weights[i].grad) is not None}
+        low = [i for i in moved if i in self._low_grads]
         if low:
-            grads, low_grads = ([w.grad for w in ws if w.grad is not None] for ws in (masters, low))
-            torch._foreach_copy_(grads, low_grads)
-        if self._max_grad_norm:
-            nn.utils.clip_grad_norm_(self._masters, self._max_grad_norm, foreach=True)
-        self._optimizer.step()
-        if low:
-            with torch.no_grad():
-                torch._foreach_copy_(low, masters)
+            torch._foreach_copy_([self._low_grads[i] for i in low], [grads[i] for i in low])
+        return [self._low_grads.get(i, grad) for i, grad in grads.items()]
+
+    def _move(self, moved: list[int], grads: list[Tensor]) -> None:
+        """Take one step of the weights `moved` with the gradients `grads`."""
+        masters = [self._masters[i] for i in moved]
+        first, second = ([moment[i] for i in moved] for moment in self._moments.values())
+        steps = [self._steps[i] for i in moved]
+        if self._name == "adam":
+            adam(
+                masters, grads, first, second, [], steps, fused=True, amsgrad=False, beta1=0.9, beta2=0.999,
+                lr=self._learning_rate, weight_decay=0.0, eps=self._eps, maximize=False,
+            )  # fmt: skip
+        else:
+            rmsprop(
+                masters, grads, first, second, [], steps, foreach=True, lr=self._learning_rate, alpha=0.95,
+                eps=self._eps, weight_decay=0.0, momentum=0.0, centered=True,
+            )  # fmt: skip
 
     def state(self) -> dict[str, Tensor]:
-        """Return the master weights and the optimiser's moments, by name, as flat tensors for a checkpoint."""
+        """Return the master weights and the optimiser's moments, by name, for a checkpoint."""
         tensors = {f"master.{i}": self._masters[i] for i in self._low}
-        for i, moments in self._optimizer.state_dict()["state"].items():
-            tensors |= {f"moment.{i}.{name}": torch.as_tensor(value) for name, value in moments.items()}
+        for name, values in self._named.items():
+            tensors |= {f"moment.{i}.{name}": value for i, value in enumerate(values)}
         return tensors
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Take over what `state` returned."""
+        """Take over what `state` returned.
+
+        Copied into what is there: a file keeps shapes, but not channels-last strides, and a step walks weight, gradient
+        and moments side by side, so all must lie in memory alike.
+        """
         for i in self._low:
             self._masters[i].copy_(tensors[f"master.{i}"])
-        moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith("moment."):
-                _, number, name = key.split(".", 2)
-                moments.setdefault(int(number), {})[name] = self._laid_out(value, self._masters[int(number)])
-        state = self._optimizer.state_dict()
-        self._optimizer.load_state_dict({**state, "state": moments})
-
-    @staticmethod
-    def _laid_out(value: Tensor, master: Tensor) -> Tensor:
-        """Return a copy of a moment in its weight's memory order: a file keeps shapes, but not channels-last strides.
-
-        The fused step walks weight, gradient and moments side by side, so all must lie in memory alike.
-        """
-        return torch.empty_like(master).copy_(value) if value.shape == master.shape else value.clone()
+        for name, values in self._named.items():
+            for i, value in enumerate(values):
+                value.copy_(tensors[f"moment.{i}.{name}"])

@@ -7,7 +7,7 @@ import json
 import rich_click as click
 
 
-@click.command()
+@click.command("envs")
 @click.argument("search", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def command(search: str | None, as_json: bool) -> None:

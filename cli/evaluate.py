@@ -15,7 +15,7 @@ SEED_OFFSET = 10_000  # evaluation never sees the seeds of training
 STEPS_AN_EPISODE = 10_000  # the cap, on average: an agent that stalls is cut
 
 
-@click.command()
+@click.command("evaluate")
 @click.argument("run")
 @click.option("--episodes", type=click.IntRange(1), default=100, show_default=True, help="Whole episodes to play.")
 @click.option("--epsilon", type=click.FloatRange(0, 1), help="Share of random actions; the preset's by default.")

@@ -31,7 +31,7 @@ STYLE: Any = {
 FAR = 6.0  # a human score this many times higher than all others is named, but would flatten the curves
 
 
-@click.command()
+@click.command("plot")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("learning.png"), show_default=True)
 @click.option("--x", "across", type=click.Choice(["steps", "minutes"]), default="steps", show_default=True)

@@ -10,7 +10,7 @@ from ..agents.config import Config, difference
 from ..agents.presets import PRESETS, preset
 
 
-@click.command()
+@click.command("presets")
 @click.argument("name", required=False)
 @click.option("--diff", nargs=2, metavar="A B", help="Show only where two presets differ.")
 def command(name: str | None, diff: tuple[str, str] | None) -> None:

@@ -23,7 +23,7 @@ CPU_STEPS, GPU_STEPS = 1_000_000, 10_000_000  # the budgets when none is given, 
 EVALUATION_EPISODES = 100
 
 
-@click.command()
+@click.command("train")
 @click.option("--env", help="What to train on: Breakout, CartPole-v1, module:Class ... (see rlrun envs).")
 @click.option("--steps", type=Count(), help="Budget in agent steps, as 500k or 10M.")
 @click.option("--frames", type=Count(), help="Budget in emulator frames: 4 to an agent step on Atari.")
@@ -161,13 +161,17 @@ def _train(
         if env is None:
             raise CommandError("what should it train on? Give --env, as --env Breakout, or --resume a run")
         run = _new_run(env, budget, preset, sets, config_file, protocol, seed, device, num_envs, directory)
+    from ..envs.catalogue import find
     from .live import view
-    from .session import Session
     from .stopper import Stopper
-    from .tensorboard import tensorboard_writer
 
     fresh = resume is None
-    with run.locked(), Stopper() as stopper, view(as_json, f"{run.settings.env} · {run.folder.name}") as shown:
+    title = find(run.settings.env).title
+    with run.locked(), Stopper() as stopper, view(as_json, f"{title} · {run.folder.name}") as shown:
+        shown.say(f"{'training' if fresh else 'training on'} {title}{_circumstances(run)}")
+        from .session import Session  # with all of torch behind it: after the first line, not before
+        from .tensorboard import tensorboard_writer
+
         try:
             session = Session(run, threads or 0, shrink_replay=shrink_replay)
         except BaseException:
@@ -178,7 +182,7 @@ def _train(
         run.write_settings()
         with contextlib.closing(session), contextlib.ExitStack() as stack:
             write = stack.enter_context(tensorboard_writer(run)) if tensorboard else None
-            _introduce(session, shown, fresh)
+            _introduce(session, shown)
             for report in session.train():
                 shown.show(report)
                 if write is not None:
@@ -234,19 +238,21 @@ def _new_run(
     return Run.create(directory, chosen, config)
 
 
-def _introduce(session: Session, shown: View, fresh: bool) -> None:
-    """Say what will happen, how long it takes, and how to stop, watch and go on."""
+def _circumstances(run: Run) -> str:
+    """Return how and where a run is trained, as the end of a sentence."""
+    settings = run.settings
+    protocol = f" ({settings.protocol} protocol)" if settings.protocol != "none" else ""
+    return f"{protocol}, preset {settings.preset}, seed {settings.seed}, on {settings.device}, in {run.folder}"
+
+
+def _introduce(session: Session, shown: View) -> None:
+    """Say how much memory and time it takes, and how to stop, watch and go on."""
     from .live import duration
 
     run, settings = session.run, session.run.settings
     for note in session.notes:
         shown.say(note)
-    shown.say(
-        f"{'training' if fresh else 'training on'} {session.envs.name}"
-        + (f" ({settings.protocol} protocol)" if settings.protocol != "none" else "")
-        + f", preset {settings.preset}, seed {settings.seed}, on {settings.device}, "
-        f"up to {session.memory_bytes / 1e9:.1f} GB of memory, in {run.folder}"
-    )
+    shown.say(f"it will use up to {session.memory_bytes / 1e9:.1f} GB of memory")
     if session.fraction() >= 1.0:
         shown.say("its budget is already spent: give a larger one with --steps or --minutes to train on")
         return

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 VIDEO_SECONDS = 120.0  # the longest video unless --max-seconds says otherwise
 
 
-@click.command()
+@click.command("watch")
 @click.argument("run")
 @click.option("--video", type=click.Path(path_type=Path), help="Write a video: a name that ends in .mp4 or .gif.")
 @click.option("--terminal", is_flag=True, help="Play in this terminal, also over ssh.")

@@ -26,6 +26,11 @@ class Found(NamedTuple):
     kind: str
     id: str
 
+    @property
+    def title(self) -> str:
+        """What to call it on a screen."""
+        return game_name(self.id) if self.kind == "atari" else self.id
+
 
 def trainable() -> list[Entry]:
     """Return all Atari games and the environments that come with gymnasium and fit, without making any of them."""

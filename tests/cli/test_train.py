@@ -186,6 +186,32 @@ def test_kill_9_leaves_a_loadable_run(tmp_path: Path) -> None:
     assert rlrun.load(made).q_values(torch.zeros(1, 4).numpy()).shape == (1, 2)
 
 
+STARTING = """
+import sys
+from rlrun.cli import live
+from rlrun.cli.errors import run
+from rlrun.cli.main import cli
+
+def say(self, line):
+    print("torch" in sys.modules, "torch._dynamo" in sys.modules, line)
+
+live.PlainView.say = say
+sys.exit(run(cli, sys.argv[1:]))
+"""
+
+
+def test_training_says_what_it_does_before_torch_is_loaded_and_never_loads_its_compiler(tmp_path: Path) -> None:
+    sets = [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
+    arguments = ["train", "--env", "CartPole-v1", "--device", "cpu", "--steps", "400", "--evaluate", "0", *sets]
+    command = [sys.executable, "-c", STARTING, *arguments, "--dir", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    told = [line.split(" ", 2) for line in done.stdout.splitlines() if " " in line and line[:4] in ("True", "Fals")]
+    assert told[0][:2] == ["False", "False"]
+    assert told[0][2].startswith("training CartPole-v1, preset control, seed 0, on cpu, in ")
+    assert told[-1][:2] == ["True", "False"]
+    assert told[-1][2].startswith("trained 40")
+
+
 def test_json_lines_end_with_the_evaluation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["train", "--env", "CartPole-v1", "--steps", "400", "--dir", str(tmp_path), "--json", "--evaluate", "3"]
     assert run(cli, arguments) == 0

@@ -171,3 +171,10 @@ except AttributeError as error:
         "reference_scores",
         "trainable",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "title"), [("ms pacman", "MsPacman"), ("cartpole", "CartPole-v1"), ("worlds:Maze", "worlds:Maze")]
+)
+def test_a_world_has_a_title_for_the_screen(name: str, title: str) -> None:
+    assert find(name).title == title
