@@ -167,31 +167,35 @@ def _train(
 
     fresh = resume is None
     title = find(run.settings.env).title
-    with run.locked(), Stopper() as stopper, view(as_json, f"{title} · {run.folder.name}") as shown:
+    with (
+        run.locked(),
+        Stopper() as stopper,
+        view(as_json, f"{title} · {run.folder.name}") as shown,
+        contextlib.ExitStack() as stack,
+    ):
         shown.say(f"{'training' if fresh else 'training on'} {title}{_circumstances(run)}")
         from .session import Session  # with all of torch behind it: after the first line, not before
         from .tensorboard import tensorboard_writer
 
         try:
-            session = Session(run, threads or 0, shrink_replay=shrink_replay)
+            write = stack.enter_context(tensorboard_writer(run)) if tensorboard else None
+            session = stack.enter_context(contextlib.closing(Session(run, threads or 0, shrink_replay=shrink_replay)))
         except BaseException:
             if fresh:
                 shutil.rmtree(run.folder, ignore_errors=True)  # nothing has happened in it
             raise
         run = session.run
         run.write_settings()
-        with contextlib.closing(session), contextlib.ExitStack() as stack:
-            write = stack.enter_context(tensorboard_writer(run)) if tensorboard else None
-            _introduce(session, shown)
-            for report in session.train():
-                shown.show(report)
-                if write is not None:
-                    write(report)
-                if stopper.signal is not None:
-                    shown.say("stopping: saving a checkpoint; press Ctrl-C again to quit at once without it")
-                    session.save()
-                    shown.say(f"saved; go on with: rlrun train --resume {run.folder}")
-                    return run, stopper.exit_code
+        _introduce(session, shown)
+        for report in session.train():
+            shown.show(report)
+            if write is not None:
+                write(report)
+            if stopper.signal is not None:
+                shown.say("stopping: saving a checkpoint; press Ctrl-C again to quit at once without it")
+                session.save()
+                shown.say(f"saved; go on with: rlrun train --resume {run.folder}")
+                return run, stopper.exit_code
         shown.say(f"trained {session.progress.step:,} steps; saved in {run.folder}")
     if episodes:
         from .evaluate import conclude

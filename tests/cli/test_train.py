@@ -258,6 +258,16 @@ def test_wrong_input_is_answered_in_one_sentence_and_leaves_nothing_behind(
     assert list(tmp_path.glob("runs/*")) == []
 
 
+def test_without_tensorboard_its_option_says_what_to_install_and_leaves_nothing_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    code, message = refused(["train", "--env", "CartPole-v1", "--tensorboard", "--dir", str(tmp_path)], capsys)
+    assert code == ENVIRONMENT
+    assert "pip install 'rlrun[tensorboard]'" in message
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     taken = tmp_path / "taken"
     taken.write_text("")
