@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
@@ -159,9 +160,9 @@ def remaining(report: Report) -> str:
 
 def duration(seconds: float) -> str:
     """Return seconds as text: 48 s, 12:05 min or 3:20:00 h."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
 
@@ -172,4 +173,5 @@ def number(value: float | None) -> str:
 
 
 def _in_notebook() -> bool:
-    return "ipykernel" in sys.modules
+    """Return whether this is a notebook that can redraw a panel; rich warns at every redraw without ipywidgets."""
+    return "ipykernel" in sys.modules and find_spec("ipywidgets") is not None
