@@ -35,7 +35,9 @@ class Config:
     discount: float = 0.99  # gamma, per step
     n_step: int = 1  # rewards summed before the bootstrap
     double: bool = False
-    target_period_updates: int = 2_000  # updates between copies to the target network
+    target_period_updates: int = 2_000  # updates between copies to the target network ...
+    target_period_first: int = 0  # ... and between the first ones; 0 is the same from the start
+    target_growth_updates: int = 1  # updates over which the period grows, linearly, from the first to the last
     munchausen: float = 0.0  # alpha, the share of tau log pi(a|s) added to the reward; 0 is plain Q-learning
     temperature: float = 0.03  # tau of the softmax policy, in units of return; with munchausen only
     log_policy_floor: float = -1.0  # l_0, the least that tau log pi counts; with munchausen only
@@ -85,11 +87,12 @@ class Config:
             "checkpoint_steps",
             "anneal_steps",
             "epsilon_steps",
+            "target_growth_updates",
         ):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("steps_per_update", "learning_rate", "optimizer_eps", "width", "noisy_sigma", "temperature"):
             _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
-        for name in ("reward_clip", "max_grad_norm", "learning_starts", "learning_rate_end"):
+        for name in ("reward_clip", "max_grad_norm", "learning_starts", "learning_rate_end", "target_period_first"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name in (
             "discount",
@@ -124,6 +127,20 @@ class Config:
     def epsilon(self, step: int) -> float:
         """Return epsilon at `step`: linear from start to end, constant after."""
         return _linear(step, self.epsilon_steps, self.epsilon_start, self.epsilon_end)
+
+    def copies_target(self, update: int) -> bool:
+        """Return whether the target network is copied before update number `update`, counted from 0."""
+        return update == 0 or int(self._copies(update)) > int(self._copies(update - 1))
+
+    def _copies(self, update: int) -> float:
+        """Return how many periods have passed at `update`: the integral of one over the period."""
+        last, growth = self.target_period_updates, self.target_growth_updates
+        first = self.target_period_first or last
+        if first == last:
+            return update / last
+        grown = min(update, growth)
+        period = first + (last - first) * grown / growth
+        return growth / (last - first) * math.log(period / first) + (update - grown) / last
 
     def importance_exponent(self, step: int) -> float:
         """Return beta at `step`; 0 without priorities, where all weights are 1."""

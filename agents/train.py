@@ -88,7 +88,7 @@ def train(agent: DQN, envs: Envs, replay: Replay, config: Config, progress: Prog
         envs.send(chosen)
         for _ in range(_updates_due(progress, config, replay)):
             before = clock()
-            if not progress.updates % config.target_period_updates:
+            if config.copies_target(progress.updates):
                 agent.copy_to_target()
             batch = replay.sample(config.batch_size, config.importance_exponent(progress.step))
             sampled = clock()

@@ -1,5 +1,6 @@
 import json
 from dataclasses import FrozenInstanceError, replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -40,6 +41,25 @@ def test_the_learning_rate_goes_from_its_first_value_to_its_last() -> None:
     assert config.learning_rate_at(300) == pytest.approx(7e-4)
     assert config.learning_rate_at(900) == pytest.approx(1e-4)
     assert config.learning_rate_at(901) == pytest.approx(1e-4)
+
+
+@pytest.mark.parametrize("period", [1, 7, 125, 2_500])
+def test_the_target_is_copied_first_of_all_and_then_once_a_period(period: int) -> None:
+    config = Config(target_period_updates=period)
+    assert [u for u in range(4 * period) if config.copies_target(u)] == [0, period, 2 * period, 3 * period]
+
+
+@pytest.mark.parametrize(("first", "last"), [(50, 250), (250, 50)])
+def test_the_targets_period_goes_from_its_first_value_to_its_last_and_stays(first: int, last: int) -> None:
+    config = Config(target_period_updates=last, target_period_first=first, target_growth_updates=6_000)
+    copies = [u for u in range(10_000) if config.copies_target(u)]
+    periods = [after - before for before, after in pairwise(copies)]
+    assert copies[0] == 0
+    assert abs(periods[0] - first) <= 5
+    for copy, period in zip(copies, periods, strict=False):
+        middle = first + (last - first) * min(copy + period / 2, 6_000) / 6_000
+        assert abs(period - middle) <= 2, copy
+    assert periods[-3:] == [last] * 3
 
 
 @pytest.mark.parametrize(
@@ -115,6 +135,8 @@ def test_a_value_of_the_wrong_kind_is_refused_with_the_right_kind(key: str, valu
         ("n_step", 0),
         ("num_envs", 0),
         ("target_period_updates", 0),
+        ("target_period_first", -1),
+        ("target_growth_updates", 0),
         ("replay_capacity", 0),
         ("checkpoint_steps", 0),
         ("anneal_steps", 0),
