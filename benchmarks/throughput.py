@@ -3,7 +3,7 @@
 The work: Breakout, the Nature CNN at full width, batches of 32, one update for every 4 agent steps, Adam, Huber loss,
 gradients clipped at a norm of 10, 1-step returns, uniform replay of 100,000 steps, epsilon 0.01. Every measurement is
 a process of its own; rlrun and its peer take turns, so a machine that slows down slows both. The clock runs only after
-the warm-up's updates, and updates are counted where they happen: by a hook on the optimiser's step.
+the warm-up's updates, and updates are counted where they happen: by hooks on the optimisers' steps.
 """
 
 from __future__ import annotations
@@ -75,11 +75,10 @@ def in_process(side: str, options: argparse.Namespace) -> dict[str, Any]:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Measure one side in this process."""
     import torch
-    from torch.optim.optimizer import register_optimizer_step_post_hook
 
     torch.set_num_threads(options.threads)
     watch = Stopwatch(options.warm_up_updates, options.seconds)
-    register_optimizer_step_post_hook(watch.updated)
+    count_updates(watch)
     if options.side == "sb3":
         parameters = run_sb3(watch, options.peer_envs)
         envs = options.peer_envs
@@ -100,12 +99,31 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def count_updates(watch: Stopwatch) -> None:
+    """Let `watch` hear of every optimiser step in this process, where its arithmetic is done.
+
+    Stable-Baselines3 uses torch's optimiser classes, which have a hook for that; rlrun the functions behind them.
+    """
+    from torch.optim.optimizer import register_optimizer_step_post_hook
+
+    from rlrun.agents import optimiser
+
+    register_optimizer_step_post_hook(watch.updated)
+    step = optimiser.adam
+
+    def counted(*tensors: Any, **settings: Any) -> None:
+        step(*tensors, **settings)
+        watch.updated()
+
+    optimiser.adam = counted
+
+
 class Stopwatch:
     """Counts steps, updates and seconds, from the end of the warm-up on."""
 
     def __init__(self, warm_up_updates: int, seconds: float) -> None:
         self.warm_up_updates, self.seconds = warm_up_updates, seconds
-        self.updates = 0  # all that the hook has seen
+        self.updates = 0  # all that were heard of
         self.steps = self.counted = 0  # since the clock runs
         self.elapsed = 0.0
         self._began: tuple[float, int, int] | None = None  # time, steps, updates
