@@ -31,8 +31,14 @@ class Layout:
     item_speed: float  # at most, in each direction
     apple: float  # reward
     poison: float
+    turns: bool  # whether the agent has a heading; otherwise it has a velocity
     width: float = 700.0
     height: float = 500.0
+
+    @property
+    def speed(self) -> float:
+        """The most that an agent with a velocity reaches in each direction, px a tick."""
+        return DRAG / (1 - DRAG)
 
     @property
     def eye_angles(self) -> tuple[float, ...]:
@@ -64,6 +70,7 @@ RLDEMO = Layout(
     item_speed=0.0,
     apple=5.0,
     poison=-6.0,
+    turns=True,
 )
 
 REINFORCEJS = Layout(
@@ -79,6 +86,7 @@ REINFORCEJS = Layout(
     item_speed=2.5,
     apple=1.0,
     poison=-1.0,
+    turns=False,
 )
 
 WHEELS = ((1.0, 1.0), (0.8, 1.0), (1.0, 0.8), (0.5, 0.0), (0.0, 0.5))  # turns of both wheels, for RLDEMO's actions
