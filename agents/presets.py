@@ -100,6 +100,30 @@ CONTROL = replace(
     checkpoint_steps=20_000,
 )
 
+WATERWORLD = replace(
+    CONTROL,
+    window=2,
+    mlp_hidden=(128,),
+    hidden=(128,),
+    layer_norm=True,
+    dueling=True,
+    discount=0.95,
+    n_step=3,
+    num_envs=16,
+    batch_size=128,
+    steps_per_update=8.0,
+    learning_rate=1e-3,
+    learning_rate_end=1e-4,
+    anneal_steps=250_000,
+    target_period_updates=200,
+    learning_starts=2_000,
+    replay_capacity=250_000,
+    epsilon_steps=50_000,
+    epsilon_end=0.05,
+    evaluation_epsilon=0.05,
+    checkpoint_steps=50_000,
+)
+
 PRESETS: dict[str, tuple[Config, str, str]] = {  # name -> (config, parent, one line)
     "dqn": (DQN, "", "Q-learning with modern Adam settings (Mnih 2015, as tuned in Dopamine)"),
     "nature": (NATURE, "dqn", "the settings of the Nature paper (Mnih 2015)"),
@@ -108,6 +132,7 @@ PRESETS: dict[str, tuple[Config, str, str]] = {  # name -> (config, parent, one 
     "fast": (FAST, "dqn", "the best score a minute that we know"),
     "fast-gpu": (FAST_GPU, "fast", "the same for a GPU: 64 worlds, batches of 256"),
     "control": (CONTROL, "double", "small networks for CartPole and its like"),
+    "waterworld": (WATERWORLD, "control", "a short memory and values relative to the average, for Waterworld"),
 }
 
 

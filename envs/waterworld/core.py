@@ -176,7 +176,8 @@ class Core(ABC):
         x = MARGIN + draw[..., 1] * (layout.width - 2 * MARGIN)
         y = MARGIN + draw[..., 2] * (layout.height - 2 * MARGIN)
         velocity = (2 * draw[..., 3:] - 1) * layout.item_speed
-        return kind, x.to(self.dtype), y.to(self.dtype), *velocity.to(self.dtype).unbind(2)
+        velocity_x, velocity_y = velocity.to(self.dtype).unbind(2)
+        return kind, x.to(self.dtype), y.to(self.dtype), velocity_x, velocity_y
 
     def _floats(self, numbers: Sequence[float] | Sequence[Sequence[float]]) -> Tensor:
         return torch.tensor(numbers, dtype=self.dtype, device=self.device)

@@ -103,8 +103,11 @@ def _item(layout: Layout, item: Any, name: str) -> tuple[float, float, int, int,
     x, y = (_number(value, f"{name} {axis}", -FAR, FAR) for value, axis in zip(item, "xy", strict=False))
     kind = _whole(item[2], f"{name} type", APPLE, POISON)
     age = _whole(item[3], f"{name} age", 0, 2**62)
-    velocity = [_number(value, f"{name} velocity", -layout.item_speed, layout.item_speed) for value in item[4:]]
-    return x, y, kind, age, *(velocity or (0.0, 0.0))  # type: ignore[return-value]
+    if layout.turns:
+        return x, y, kind, age, 0.0, 0.0
+    speed = layout.item_speed
+    velocity_x, velocity_y = (_number(value, f"{name} velocity", -speed, speed) for value in item[4:])
+    return x, y, kind, age, velocity_x, velocity_y
 
 
 def _number(value: Any, name: str, least: float, most: float) -> float:
@@ -115,7 +118,7 @@ def _number(value: Any, name: str, least: float, most: float) -> float:
 
 
 def _whole(value: Any, name: str, least: int, most: int) -> int:
-    if not isinstance(value, Integral) or isinstance(value, bool) or not least <= value <= most:
+    if not isinstance(value, Integral) or isinstance(value, bool) or not least <= int(value) <= most:
         right = f"a whole number from {least} to {most}" if most < 2**62 else f"a whole number, at least {least}"
         _wrong(name, value, right)
     return int(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sin
+from math import pi
 
 import torch
 from torch import Tensor
@@ -25,10 +25,9 @@ class RLDemo(Core):
     def __init__(self, layout: Layout, keys: Tensor, *, dtype: torch.dtype = torch.float32) -> None:
         """Make a world for each of `keys`, as Core does."""
         super().__init__(layout, keys, dtype=dtype)
-        # How far each wheel turns the agent about the other, and how far it gets: turning about one wheel and then about
-        # the other, and taking the middle, is a chord along the mean heading.
-        moves = [(left, right, RADIUS * sin((left + right) / 2) / 2) for left, right in WHEELS]
-        self._wheels = self._floats(moves).T.contiguous()  # (3, actions)
+        wheels = self._floats(WHEELS)
+        turns = torch.stack([wheels[:, 0], wheels[:, 1], wheels[:, 0].cos(), wheels[:, 0].sin()])
+        self._wheels = torch.cat([turns, wheels[:, 1].cos()[None], wheels[:, 1].sin()[None]])  # (6, actions)
 
     def observe(self) -> Tensor:
         """Return (N, 27): of each eye the distances of wall, apple and poison over its range, 1 where not seen."""
@@ -36,12 +35,22 @@ class RLDemo(Core):
 
     def _move(self, actions: Tensor) -> Tensor:
         state, layout = self.state, self.layout
-        left, right, length = self._wheels[:, actions]
-        heading = state.angle + (right - left) / 2
-        step_x, step_y = length * heading.sin(), length * heading.cos()
-        collided = crossed(state.x, state.y, step_x, step_y, self._walls)
-        state.x = (state.x + step_x.masked_fill(collided, 0.0)).clamp(0, layout.width)
-        state.y = (state.y + step_y.masked_fill(collided, 0.0)).clamp(0, layout.height)
+        left, right, left_cosine, left_sine, right_cosine, right_sine = self._wheels[:, actions]
+        # The axle's half from the agent to its wheel; the agent turns about one wheel and about the other and ends in the
+        # middle of both. That is a chord of 5 sin((left + right) / 2), but in the original's own order of operations
+        # a replay in float64 does not drift away from it.
+        facing = state.angle + pi / 2
+        arm_x, arm_y = facing.sin() * (RADIUS / 2), facing.cos() * (RADIUS / 2)
+        one_x, one_y, two_x, two_y = state.x + arm_x, state.y + arm_y, state.x - arm_x, state.y - arm_y
+        x, y = state.x - two_x, state.y - two_y
+        x, y = x * left_cosine - y * left_sine, x * left_sine + y * left_cosine
+        left_x, left_y = (two_x + x) * 0.5, (two_y + y) * 0.5
+        x, y = state.x - one_x, state.y - one_y
+        x, y = x * right_cosine + y * right_sine, y * right_cosine - x * right_sine
+        x, y = left_x + (one_x + x) * 0.5, left_y + (one_y + y) * 0.5
+        collided = crossed(state.x, state.y, x - state.x, y - state.y, self._walls)
+        state.x = torch.where(collided, state.x, x).clamp(0, layout.width)
+        state.y = torch.where(collided, state.y, y).clamp(0, layout.height)
         angle = state.angle - left
         angle = torch.where(angle < 0, angle + TURN, angle) + right
         state.angle = torch.where(angle > TURN, angle - TURN, angle)
