@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .cli.train import train as train
     from .envs import make as make
 
+from .envs.waterworld.register import register_when_imported
+
 __version__ = "0.1.0"
 __all__ = ["Player", "Run", "__version__", "load", "make", "train"]
 
@@ -23,3 +25,6 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_LAZY[name], __name__), name)
+
+
+register_when_imported()

@@ -73,7 +73,8 @@ def find(name: str) -> Found:
 
 def _unknown(wanted: str) -> str:
     # What cannot be trained on is not offered; what the person registered is.
-    own = {id for id in registered().values() if not str(gymnasium.registry[id].entry_point).startswith("gymnasium.")}
+    builtin = ("gymnasium.", f"{__package__}.")
+    own = {id for id in registered().values() if not str(gymnasium.registry[id].entry_point).startswith(builtin)}
     names = {normalised(game_name(rom)): game_name(rom) for rom in roms()}
     if wanted[:4].lower() != "ale/":
         ours = [layout.name for layout in LAYOUTS.values()]

@@ -74,7 +74,7 @@ class Batch:
         rows = torch.arange(self.num_envs, device=self.seeds.device)
         self._open(rows)
         if worlds is not None:
-            self.core.put(rows, self.core.keys, worlds)
+            self.core.put(rows, self.core.keys.clone(), worlds)
         return self.core.observe()
 
     def step(self, actions: Tensor) -> Outcome:

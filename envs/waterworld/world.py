@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from ..world import Flags, Obs, Step, World, whole_number
 from .batch import Batch, parts
 from .layout import layout_of
+from .register import EPISODE_STEPS
 from .spaces import observation_space
-
-EPISODE_STEPS = 10_000  # the task never ends by itself
 
 
 class WaterworldWorld(World):
@@ -54,8 +53,9 @@ class WaterworldWorld(World):
     def _recv(self, resetting: Flags) -> Step:
         outcome = self.batch.step(torch.from_numpy(self._actions))
         opened = outcome.opened.numpy()
-        info: dict[str, Any] = {name: np.where(opened, 0, part) for name, part in parts(outcome.tick).items()}
-        info["collided"] = info["collided"].astype(np.bool_)
+        info: dict[str, Any] = {
+            name: np.where(opened, values.dtype.type(0), values) for name, values in parts(outcome.tick).items()
+        }
         info["life_lost"] = np.zeros(self.num_envs, np.bool_)
         nothing = np.zeros(self.num_envs, np.bool_)
         return outcome.obs.numpy(), outcome.reward.numpy(), nothing, outcome.truncated.numpy(), info
