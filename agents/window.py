@@ -23,7 +23,7 @@ W = TypeVar("W", bound=Worlds)
 
 
 def windowed(envs: W, config: Config) -> W | Window:
-    """Return `envs` as an agent of `config` sees them; raise ConfigError if a window does not fit their observations."""
+    """Return `envs` as an agent of `config` sees them; raise ConfigError if a window does not fit what they show."""
     return envs if config.window == 1 else Window(envs, config.window)
 
 
@@ -73,7 +73,9 @@ class Window:
         obs, reward, terminated, truncated, info = self.envs.recv()
         return self._seen(obs, info["reset"]), reward, terminated, truncated, info
 
-    def step(self, actions: Any) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+    def step(
+        self, actions: Any
+    ) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """Return recv() after send(actions)."""
         self.send(actions)
         return self.recv()

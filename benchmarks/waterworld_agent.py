@@ -1,4 +1,4 @@
-"""Waterworld's agent: trains seed after seed from nothing, lets each live in fresh worlds, and writes all four numbers."""
+"""Waterworld's agent: trains seed after seed from nothing, lets each live in fresh worlds, writes all four numbers."""
 
 from __future__ import annotations
 

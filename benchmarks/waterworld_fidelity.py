@@ -1,4 +1,4 @@
-"""Waterworld's fidelity: replays recorded runs of the original through our core in float64 and tells how far it is off."""
+"""Waterworld's fidelity: replays recorded runs of the original through our core in float64 and tells the errors."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Entry(NamedTuple):
 class Found(NamedTuple):
     """What a name means, by kind.
 
-    "atari" (id: a ROM name), "waterworld" (id: the name of a variant), "gym" (an id) or "module" (`module:Class or id`).
+    "atari" (id: a ROM name), "waterworld" (id: a variant's name), "gym" (an id) or "module" (`module:Class or id`).
     """
 
     kind: str

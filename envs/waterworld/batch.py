@@ -48,7 +48,7 @@ class Batch:
     ) -> None:
         """Make the worlds, seeded with 0, 1, ... until `reset` says otherwise.
 
-        max_episode_steps: after which an episode is truncated; None for never. Raises WorldError for an unknown variant.
+        max_episode_steps: before truncation; None for never. Raises WorldError for an unknown variant.
         """
         self.num_envs = num_envs
         self.max_episode_steps = max_episode_steps

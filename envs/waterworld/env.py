@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 import numpy as np
 import torch
+from gymnasium import Space
 from numpy.typing import NDArray
 
 from ..errors import WorldError, one_of
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 class WaterworldEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
     """One Waterworld: obs float32 (27,), or (152,) for variant "reinforcejs"; it never terminates.
 
-    It is world i of a batch seeded with S if it is seeded with S + i: alone or beside 4,095 others, with the same actions
-    the same happens. A reset without a seed goes on with the seed's next episode.
+    Seeded with S + i it is world i of a WaterworldVectorEnv seeded with S: alone or beside 4,095 others, the same
+    actions bring the same. A reset without a seed goes on with the seed's next episode.
 
     `reset(options={"state": ...})` begins where a state says, and `state` returns one: {"x", "y", "angle", "clock",
     "items"} with items [x, y, type, age]; for "reinforcejs" "velocity_x" and "velocity_y" instead of "angle", and both
@@ -57,8 +58,8 @@ class WaterworldEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
             raise WorldError(f"render mode {render_mode!r} {why}.")
         self.render_mode = render_mode
         self._batch = Batch(variant, 1)
-        self.observation_space = observation_space(self._batch.layout)
-        self.action_space = action_space(self._batch.layout)
+        self.observation_space: Space[Any] = observation_space(self._batch.layout)
+        self.action_space: Space[Any] = action_space(self._batch.layout)
         self.action_names = self._batch.layout.actions
         self._seeded = False
         self._reward = 0.0
@@ -94,7 +95,7 @@ class WaterworldEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         info = {name: values[0].item() for name, values in parts(outcome.tick).items()}
         return outcome.obs[0].numpy(), self._reward, False, False, info
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | None:
         """Return the picture under "rgb_array"; None under "human", which has shown it already."""
         if self.render_mode is None:
             gymnasium.logger.warn(f'this world has no render mode: make it with render_mode="{self._modes()}".')

@@ -26,8 +26,7 @@ def read_state(layout: Layout, plain: Any, *, dtype: torch.dtype, device: torch.
         layout: the variant's.
         plain: {"x", "y", "angle", "clock", "items"}, for `reinforcejs` without "angle" and with "velocity_x" and
             "velocity_y". Places in px, angles in rad, velocities in px a tick. An item is [x, y, type, age], with its
-            velocities behind for `reinforcejs`; type is 1 for an apple, 2 for poison, age in ticks. Items take the slots
-            in their order.
+            velocities behind for `reinforcejs`; type is 1 for an apple, 2 for poison, age in ticks.
         dtype: of the floats.
         device: where to put it.
 

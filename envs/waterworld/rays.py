@@ -1,7 +1,7 @@
 """Rays: what each eye of each agent meets first, among walls and items, in closed form.
 
-Most items and walls are out of reach of all eyes, and of those in reach most are where no eye looks. So pairs of an agent
-and a thing near it are chosen first, then the eyes that look towards it, and only what is left is worked out.
+Most items and walls are out of reach of all eyes, and of those in reach most are where no eye looks. So pairs of an
+agent and a thing near it are chosen first, then the eyes that look towards it, and only what is left is worked out.
 """
 
 from __future__ import annotations
@@ -153,8 +153,8 @@ def _items_hit(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return of all hits of items, each (H,): the ray's number, the share before it, the distance and the place.
 
-    Faithful to the original, in which an item to the right of a ray is met as far again to the right of where it is: the
-    point that counts lies e = s + |s| beside the ray, where s is the item's own offset to the right.
+    Faithful to the original, in which an item to the right of a ray is met as far again to the right of where it is:
+    the point that counts lies e = s + |s| beside the ray, where s is the item's own offset to the right.
     """
     pair, eye = _towards(layout, angle, items)
     ray = items.world[pair] * layout.eyes + eye
@@ -171,10 +171,10 @@ def _items_hit(
 def _towards(layout: Layout, angle: Tensor, items: Near) -> tuple[Tensor, Tensor]:
     """Return the pair's number and the eye, each (C,), where an eye looks towards an item, or nearly so."""
     distance = torch.hypot(items.off_x, items.off_y)
-    # Half the angle that the item fills, a little widened. One nearer than t^2 + s^2 = (2 r)^2 + r^2 may be met by any eye:
-    # e reaches two radii and can outweigh a t below zero.
+    # Half the angle that the item fills, a little widened. One nearer than t^2 + s^2 = (2 r)^2 + r^2 may be met by any
+    # eye: e reaches two radii and can outweigh a t below zero.
     half = torch.asin((RADIUS / distance).clamp(max=1.0)) + 1e-3
-    half = half.masked_fill(distance < 2.3 * RADIUS, TURN / 2)
+    half = half.masked_fill(distance < 2.3 * RADIUS, TURN)
     # Counted from the first eye, and so that the middle of the fan is the middle of the turn.
     fan = (layout.eyes - 1) * layout.eye_spacing
     least = (fan - TURN) / 2

@@ -37,9 +37,7 @@ def register_when_imported() -> None:
 class _Finder(MetaPathFinder):
     """Finds gymnasium where it is, once, with the registration behind its own code."""
 
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Return gymnasium's spec; None for every other module."""
         if name != "gymnasium":
             return None

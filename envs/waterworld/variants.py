@@ -36,9 +36,9 @@ class RLDemo(Core):
     def _move(self, actions: Tensor) -> Tensor:
         state, layout = self.state, self.layout
         left, right, left_cosine, left_sine, right_cosine, right_sine = self._wheels[:, actions]
-        # The axle's half from the agent to its wheel; the agent turns about one wheel and about the other and ends in the
-        # middle of both. That is a chord of 5 sin((left + right) / 2), but in the original's own order of operations
-        # a replay in float64 does not drift away from it.
+        # From the agent to one wheel. It turns about each of its wheels and ends in the middle of both: a chord of
+        # length 5 sin((left + right) / 2), but computed in the original's own order, so that a replay in float64 does
+        # not drift away from it.
         facing = state.angle + pi / 2
         arm_x, arm_y = facing.sin() * (RADIUS / 2), facing.cos() * (RADIUS / 2)
         one_x, one_y, two_x, two_y = state.x + arm_x, state.y + arm_y, state.x - arm_x, state.y - arm_y

@@ -1,4 +1,4 @@
-"""WaterworldVectorEnv: N worlds at once, as gymnasium.make_vec(..., vectorization_mode="vector_entry_point") hands out."""
+"""WaterworldVectorEnv: N worlds at once, what gymnasium.make_vec hands out under "vector_entry_point"."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Rows = NDArray[Any]
 class WaterworldVectorEnv(VectorEnv[Rows, Rows, NDArray[Any]]):
     """N Waterworlds in one batch of tensors: obs float32 (N, 27), or (N, 152) for variant "reinforcejs".
 
-    World i, seeded with S + i where the whole is seeded with S, is the same as a WaterworldEnv seeded with S + i. After a
-    row's truncation its next step ignores the action, gives reward 0 and opens the next episode (NEXT_STEP autoreset).
+    World i, seeded with S + i where the whole is seeded with S, is the same as a WaterworldEnv seeded with S + i. After
+    a row's truncation its next step ignores the action, gives reward 0 and opens the next episode (NEXT_STEP).
     Info of a step, each (N,): what WaterworldEnv tells, and a mask `_name` that is False where an episode was opened.
 
     Args:
