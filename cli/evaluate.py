@@ -50,7 +50,6 @@ def measure(
     import time
 
     from ..agents.evaluate import evaluate
-    from ..agents.window import windowed
     from ..envs import human_normalised, make, reference_scores
     from .player import load
 
@@ -59,7 +58,7 @@ def measure(
     protocol = player.protocol if protocol is None else protocol
     seed = player.seed + SEED_OFFSET if seed is None else seed
     worlds = make(player.world, min(WORLDS, episodes), seed, protocol if player.protocol != "none" else "machado")
-    envs = windowed(worlds, player.config)
+    envs = player.seeing(worlds)
     start = time.perf_counter()
     try:
         result = evaluate(player.agent, envs, episodes, epsilon, max_steps=STEPS_AN_EPISODE * episodes)

@@ -44,12 +44,10 @@ def make(
             max_episode_steps=max_episode_steps,
         )
     if found.kind == "waterworld":
-        from .waterworld.names import variant_named
+        from .waterworld.names import VARIANTS
         from .waterworld.world import WaterworldWorld
 
-        variant = variant_named(found.id)
-        assert variant is not None  # it was found by this name
-        return WaterworldWorld(variant, num_envs, seed, max_episode_steps=max_episode_steps)
+        return WaterworldWorld(VARIANTS[found.id], num_envs, seed, max_episode_steps=max_episode_steps)
     return make_gym(found.id, num_envs, seed, max_episode_steps=max_episode_steps)
 
 

@@ -6,6 +6,7 @@ from ..atari_names import normalised, without_version
 from ..errors import UnknownWorld, did_you_mean, one_of
 from .layout import DEFAULT, LAYOUTS
 
+VARIANTS = {layout.name: variant for variant, layout in LAYOUTS.items()}  # by what the catalogue calls them
 _WORLD = "waterworld"
 
 
