@@ -16,48 +16,58 @@ import numpy as np
 import torch
 
 import rlrun
-from rlrun.agents.window import windowed
 from rlrun.cli.errors import CommandError
 from rlrun.cli.options import split_settings
 from rlrun.cli.run import read_metrics
 
 EVALUATION_SEED = 20_000  # and on: worlds that no training has seen
-PARTS = ("proximity", "forward", "digestion")
+PARTS = ("proximity", "forward", "digestion")  # of the reward
+EVENTS = {"apples": "red", "poisons": "green", "collided": "wall_hits"}  # in an info, and as they are reported
 TARGETS = {"reward": 1.10, "red_per_1000": 4.0, "green_per_1000": 0.25, "wall_hits_per_1000": 5.0}
 
 
-def lived(player: rlrun.Player, worlds: int, steps: int, epsilon: float, seed: int) -> dict[str, Any]:
-    """Return what `worlds` fresh worlds of `steps` each bring at `epsilon`; at 1 the player does not matter."""
-    envs = windowed(rlrun.make(player.world, worlds, seed, max_episode_steps=steps), player.config)
-    agent = player.agent
-    agent.generator.manual_seed(seed)  # of the random actions
-    torch.set_num_threads(1)  # a few states at a time
+def lived(
+    players: list[rlrun.Player], worlds: int, steps: int, epsilon: float, seed: int = EVALUATION_SEED
+) -> list[dict[str, Any]]:
+    """Return what `worlds` fresh worlds of `steps` each bring to each player, and at last to random actions.
+
+    All of them live in one batch: a world is the same in any company.
+    """
+    first = players[0]
+    rows = [slice(worlds * index, worlds * (index + 1)) for index in range(len(players) + 1)]
+    envs = first.seeing(rlrun.make(first.world, worlds * len(rows), seed, max_episode_steps=steps))
+    for index, player in enumerate(players):
+        player.agent.generator.manual_seed(seed + index)  # of the random actions
+    chance = np.random.default_rng(seed)
+    count = first.agent.actions
+    torch.set_num_threads(1)  # few states at a time: a second thread would only wait
     start = time.perf_counter()
     obs, _ = envs.reset()
-    sums = {name: np.zeros(worlds) for name in ("reward", *PARTS, "apples", "poisons", "collided")}
+    sums = {name: np.zeros(worlds * len(rows)) for name in ("reward", *PARTS, *EVENTS)}
     for _ in range(steps):
-        actions = agent.act_silently(torch.as_tensor(obs), epsilon).numpy()
-        obs, reward, _, _, info = envs.step(actions)
-        sums["reward"] += reward
-        for name in (*PARTS, "apples", "poisons", "collided"):
-            sums[name] += info[name]
-    means = {name: values / steps for name, values in sums.items()}
-    thousands = {"red": "apples", "green": "poisons", "wall_hits": "collided"}
-    return {
-        "epsilon": epsilon,
-        "worlds": worlds,
-        "steps_each": steps,
-        "seed": seed,
-        "reward": float(means["reward"].mean()),
-        **{f"{name}_per_1000": float(1000 * means[key].mean()) for name, key in thousands.items()},
-        **{name: float(means[name].mean()) for name in PARTS},
-        "each_world": {name: values.tolist() for name, values in means.items()},
-        "wall_seconds": round(time.perf_counter() - start, 1),
-    }
+        seen = torch.as_tensor(obs)
+        chosen = [p.agent.act_silently(seen[part], epsilon).numpy() for p, part in zip(players, rows, strict=False)]
+        obs, reward, _, _, info = envs.step(np.concatenate([*chosen, chance.integers(count, size=worlds)]))
+        for name in sums:
+            sums[name] += reward if name == "reward" else info[name]
+    seconds = round(time.perf_counter() - start, 1)
+    return [
+        {
+            "epsilon": epsilon if index < len(players) else 1.0,
+            "worlds": worlds,
+            "steps_each": steps,
+            "seed": seed,
+            **{name: float(sums[name][part].mean() / steps) for name in ("reward", *PARTS)},
+            **{f"{EVENTS[name]}_per_1000": float(1000 * sums[name][part].mean() / steps) for name in EVENTS},
+            "each_world": {name: (values[part] / steps).tolist() for name, values in sums.items()},
+            "wall_seconds_of_all": seconds,
+        }
+        for index, part in enumerate(rows)
+    ]
 
 
-def one_seed(seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Train one seed and evaluate what it ends with."""
+def trained(seed: int, options: argparse.Namespace) -> tuple[dict[str, Any], rlrun.Player]:
+    """Train one seed; return what there is to tell of it, and the agent that it ends with."""
     start = time.perf_counter()
     run = rlrun.train(
         options.env,
@@ -71,19 +81,16 @@ def one_seed(seed: int, options: argparse.Namespace) -> dict[str, Any]:
     )
     seconds = time.perf_counter() - start
     rows = [row for row in read_metrics(run.metrics) if row["kind"] == "progress"]
-    player = rlrun.load(run, checkpoint="latest")
-    player.agent.generator = torch.Generator()
-    result = lived(player, options.worlds, options.world_steps, options.epsilon, EVALUATION_SEED + seed)
-    return {
+    told = {
         "seed": seed,
         "run": run.folder.name,
         "preset": run.settings.preset,
         "training_seconds": round(seconds, 1),  # all of it: building the worlds and saving too
         "trained_steps": rows[-1]["step"],
         "updates": rows[-1]["updates"],
-        "evaluation": result,
         "revision": json.loads((run.folder / "manifest.json").read_text())["revision"],
     }
+    return told, rlrun.load(run, checkpoint="latest")
 
 
 def sentence(name: str, result: dict[str, Any]) -> str:
@@ -128,24 +135,24 @@ def main() -> None:
     warning = machine.busy()
     if warning:
         print(warning, file=sys.stderr)
-    seeds: list[dict[str, Any]] = []
-    random: dict[str, Any] = {}
-    for seed in options.seeds:
-        try:
-            seeds.append(one_seed(seed, options))
-        except CommandError as error:
-            sys.exit(f"seed {seed}: {error}")
-        except KeyboardInterrupt:
-            sys.exit(f"stopped in seed {seed}; the seeds before it are in {options.out}")
-        result = seeds[-1]["evaluation"]
-        print(sentence(f"seed {seed}, {seeds[-1]['training_seconds']:.0f} s of training", result), flush=True)
-        if "rldemo" in options.env or options.env.lower() == "waterworld":
-            print(f"  misses: {', '.join(missed(result)) or 'none'}", flush=True)
-        if not random:
-            player = rlrun.load(options.dir / seeds[-1]["run"], checkpoint="latest")
-            random = lived(player, options.worlds, options.world_steps, 1.0, EVALUATION_SEED + seed)
-            print(sentence("random actions", random), flush=True)
-        write(options.out, options, seeds, random)  # after each, so that a run that is stopped keeps what it has
+    runs: list[tuple[dict[str, Any], rlrun.Player]] = []
+    try:
+        for seed in options.seeds:
+            runs.append(trained(seed, options))
+            print(f"seed {seed}: trained in {runs[-1][0]['training_seconds']:.0f} s", flush=True)
+        results = lived([player for _, player in runs], options.worlds, options.world_steps, options.epsilon)
+    except CommandError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(f"stopped; what was trained is in {options.dir}")
+    random = results.pop()
+    seeds = [{**told, "evaluation": result} for (told, _), result in zip(runs, results, strict=True)]
+    print(sentence("random actions", random))
+    for told in seeds:
+        print(sentence(f"seed {told['seed']}, {told['training_seconds']:.0f} s of training", told["evaluation"]))
+        if runs[0][1].world == "Waterworld":
+            print(f"  misses: {', '.join(missed(told['evaluation'])) or 'none'}")
+    write(options.out, options, seeds, random)
 
 
 def _options() -> argparse.Namespace:

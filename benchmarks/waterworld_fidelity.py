@@ -122,12 +122,12 @@ def _arrivals(spawned: Any) -> Arrivals:
     return Arrivals(torch.tensor(row, dtype=torch.int64), kinds, places[0], places[1], still, still)
 
 
-def main() -> int:
-    """Run the command; return the exit code."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command with `arguments`, the process's own if None; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trajectories", type=Path, help="recorded episodes, JSON")
     parser.add_argument("--eyes", type=Path, help="states and what is seen in them, JSON")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.trajectories is None and options.eyes is None:
         parser.error("give --trajectories FILE, --eyes FILE or both")
     results: list[Fidelity] = []

@@ -166,7 +166,9 @@ class Stage:
         if NARROW * self._high < self._least < inf:  # from 0 they would all look alike
             low = base = self._least - 0.25 * (self._high - self._least)
             high = self._high
-            paint.write(panel, f"from {_signed(base, decimals)}", PANEL_WIDTH - MARGIN, 199, 12, paint.FAINT, align="right")
+            paint.write(
+                panel, f"from {_signed(base, decimals)}", PANEL_WIDTH - MARGIN, 199, 12, paint.FAINT, align="right"
+            )
         zero = left + (right - left) * ((base - low) / (high - low) if high > low else 0.0)
         for row, index in enumerate(shown):
             top = ROWS_TOP + row * self._row_height
