@@ -60,7 +60,7 @@ class Stage:
         self._span: tuple[float, float] | None = None  # the curve's, which follows it
         self._best: deque[float] = deque(maxlen=PANEL_WIDTH - 2 * MARGIN)
         self._gains: deque[float] = deque(maxlen=PANEL_WIDTH - 2 * MARGIN)
-        self._running: deque[float] = deque(maxlen=RUNNING_STEPS)  # rewards
+        self._trail: deque[tuple[int, float]] = deque()  # step and score, over the last steps of the episode
         self._score = 0.0
         self._seen: Moment | None = None
         self._still = self._draw_still(title, subtitle)
@@ -101,9 +101,12 @@ class Stage:
         if self._seen is None or not opening:
             self._best.append(float(known.max()) if len(known) else 0.0)
             self._gains.append(gain)
-            if not opening:
-                self._running.append(gain)
         self._score = moment.score
+        if opening:
+            self._trail.clear()
+        self._trail.append((moment.step, moment.score))
+        while moment.step - self._trail[0][0] > RUNNING_STEPS:
+            self._trail.popleft()
         self._seen = moment
 
     def _draw_still(self, title: str, subtitle: str) -> Picture:
@@ -139,9 +142,11 @@ class Stage:
         if moment.lives is not None:
             counts.append(moment.lives)
             paint.write(panel, "LIVES", COLUMNS[3], 108, 11, paint.FAINT)
-        elif self._running and not self._sparse:
+        elif moment.step > self._trail[0][0] and not self._sparse:
+            since, before = self._trail[0]  # not every step has to be shown
+            mean = (moment.score - before) / (moment.step - since)
             paint.write(panel, "A STEP", COLUMNS[3], 108, 11, paint.FAINT)
-            text, size = paint.fitting(f"{np.mean(self._running):.3f}", 24, PANEL_WIDTH - MARGIN - COLUMNS[3], least=11)
+            text, size = paint.fitting(f"{mean:.3f}", 24, PANEL_WIDTH - MARGIN - COLUMNS[3], least=11)
             paint.write(panel, text, COLUMNS[3], 133, size, paint.TEXT)
         for column, end, count in zip(COLUMNS[1:], (*COLUMNS[2:], PANEL_WIDTH - MARGIN), counts, strict=False):
             text, size = paint.fitting(f"{count:,}", 24, end - column - 8, least=11)
@@ -166,9 +171,8 @@ class Stage:
         if NARROW * self._high < self._least < inf:  # from 0 they would all look alike
             low = base = self._least - 0.25 * (self._high - self._least)
             high = self._high
-            paint.write(
-                panel, f"from {_signed(base, decimals)}", PANEL_WIDTH - MARGIN, 199, 12, paint.FAINT, align="right"
-            )
+            note = f"from {_signed(base, decimals)}"
+            paint.write(panel, note, PANEL_WIDTH - MARGIN, 199, 12, paint.FAINT, align="right")
         zero = left + (right - left) * ((base - low) / (high - low) if high > low else 0.0)
         for row, index in enumerate(shown):
             top = ROWS_TOP + row * self._row_height

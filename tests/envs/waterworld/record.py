@@ -1,4 +1,4 @@
-"""Makes recording.json: short runs of a plain, slow Waterworld, written from the rules alone, that the core must repeat.
+"""Makes recording.json: short runs of a plain, slow Waterworld, written from the rules, that the core must repeat.
 
     python tests/envs/waterworld/record.py
 

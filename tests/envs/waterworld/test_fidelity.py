@@ -21,7 +21,8 @@ DATA = Path(os.environ.get("RLRUN_DATA", ROOT.parent / "shared" / "data")) / "wa
 
 def loaded(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
