@@ -168,7 +168,7 @@ class Stage:
         right = PANEL_WIDTH - MARGIN - max(58, *(paint.width_of(text, size, True) + 12 for text in values.values()))
         low, high = (_nice(-self._low) * -1, _nice(self._high))
         base = 0.0  # the value that bars grow from
-        if NARROW * self._high < self._least < inf:  # from 0 they would all look alike
+        if NARROW * self._high < self._least < self._high:  # from 0 they would all look alike
             low = base = self._least - 0.25 * (self._high - self._least)
             high = self._high
             note = f"from {_signed(base, decimals)}"
