@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from .cli.train import train as train
     from .envs import make as make
 
+from .envs.waterworld.register import register
+
 __version__ = "0.1.0"
 __all__ = ["Player", "Run", "__version__", "load", "make", "train"]
 
-# Loaded at first use: torch and gymnasium take their time, and most imports need one of them at most.
+# Loaded at first use: torch takes its time, and many imports do not need it.
 _LAZY = {"Player": ".cli.player", "Run": ".cli.run", "load": ".cli.player", "make": ".envs", "train": ".cli.train"}
 
 
@@ -23,3 +25,6 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_LAZY[name], __name__), name)
+
+
+register()

@@ -31,6 +31,8 @@ class Config:
     value_max: float = 10.0
     precision: Literal["float32", "bfloat16"] = "float32"  # of everything but the output layers and the optimiser
 
+    window: int = 1  # last observations that the agent sees, each beside the action before it; not for pictures
+
     # The target
     discount: float = 0.99  # gamma, per step
     n_step: int = 1  # rewards summed before the bootstrap
@@ -81,6 +83,7 @@ class Config:
         for name in (
             "batch_size",
             "n_step",
+            "window",
             "num_envs",
             "target_period_updates",
             "replay_capacity",

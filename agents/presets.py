@@ -103,6 +103,29 @@ CONTROL = replace(
     checkpoint_steps=20_000,
 )
 
+WATERWORLD = replace(  # a world that never ends: about 1 a step, apples and poison a few times in a thousand steps
+    CONTROL,
+    window=2,
+    mlp_hidden=(128,),
+    hidden=(128,),
+    layer_norm=True,
+    dueling=True,
+    discount=0.97,
+    n_step=3,
+    loss="squared",  # Huber's would take an apple's 5 for little more than 1
+    num_envs=16,
+    batch_size=256,
+    steps_per_update=16.0,
+    anneal_steps=250_000,
+    target_period_updates=200,
+    learning_starts=2_000,
+    replay_capacity=250_000,
+    epsilon_steps=50_000,
+    epsilon_end=0.05,
+    evaluation_epsilon=0.05,
+    checkpoint_steps=50_000,
+)
+
 PRESETS: dict[str, tuple[Config, str, str]] = {  # name -> (config, parent, one line)
     "dqn": (DQN, "", "Q-learning with modern Adam settings (Mnih 2015, as tuned in Dopamine)"),
     "nature": (NATURE, "dqn", "the settings of the Nature paper (Mnih 2015)"),
@@ -111,6 +134,7 @@ PRESETS: dict[str, tuple[Config, str, str]] = {  # name -> (config, parent, one 
     "fast": (FAST, "dqn", "the best score a minute that we know"),
     "fast-gpu": (FAST_GPU, "fast", "the same for a GPU: 64 worlds, batches of 256"),
     "control": (CONTROL, "double", "small networks for CartPole and its like"),
+    "waterworld": (WATERWORLD, "control", "a window of two observations and raw rewards, for Waterworld"),
 }
 
 

@@ -57,7 +57,8 @@ def measure(
     epsilon = player.config.evaluation_epsilon if epsilon is None else epsilon
     protocol = player.protocol if protocol is None else protocol
     seed = player.seed + SEED_OFFSET if seed is None else seed
-    envs = make(player.world, min(WORLDS, episodes), seed, protocol if player.protocol != "none" else "machado")
+    worlds = make(player.world, min(WORLDS, episodes), seed, protocol if player.protocol != "none" else "machado")
+    envs = player.seeing(worlds)
     start = time.perf_counter()
     try:
         result = evaluate(player.agent, envs, episodes, epsilon, max_steps=STEPS_AN_EPISODE * episodes)

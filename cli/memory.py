@@ -17,7 +17,8 @@ ROW_BYTES = 8 + 4 + 4 + 5  # of a step beside its frame: action, reward, priorit
 
 def replay_bytes(config: Config, obs_shape: Sequence[int], itemsize: int) -> int:
     """Return the bytes of a full replay: a single frame a step, however many an observation stacks."""
-    frame = int(np.prod(obs_shape[1:] if len(obs_shape) == 3 else obs_shape)) * itemsize
+    stacked = len(obs_shape) == 3 or config.window > 1
+    frame = int(np.prod(obs_shape[1:] if stacked else obs_shape)) * itemsize
     return config.replay_capacity * (frame + ROW_BYTES)
 
 

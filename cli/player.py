@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from ..agents import checkpoint as checkpoints
 from ..agents.config import Config
 from ..agents.dqn import DQN
+from ..agents.window import Window, windowed
+from ..envs import World
 from .errors import ENVIRONMENT, CommandError
 from .run import Run
 from .session import BEST
@@ -48,6 +50,10 @@ class Player:
         self.agent = DQN(run.config, world["obs_shape"], world["actions"])
         self.agent.online.load_state_dict(weights)
         self.agent.silence()
+
+    def seeing(self, envs: World) -> World | Window:
+        """Return worlds of `rlrun.make` as this agent sees them: with its window, where its settings have one."""
+        return windowed(envs, self.config)
 
     def q_values(self, obs: NDArray[Any]) -> NDArray[np.float32]:
         """Return E[R | a], (N, A), in the states `obs` (N, *obs_shape); without N for one state."""

@@ -17,6 +17,7 @@ from ..agents.dqn import DQN
 from ..agents.frame_log import FrameLog, restore_frames
 from ..agents.replay import Replay
 from ..agents.train import Progress, train
+from ..agents.window import Window, windowed
 from ..envs import World, make
 from . import memory
 from .errors import DIVERGED, ENVIRONMENT, RESOURCES, CommandError
@@ -40,8 +41,9 @@ class Session:
         settings = run.settings
         tune_process(threads)
         self.device = torch.device(settings.device)
-        self.envs: World = make(
-            settings.env, self.config.num_envs, settings.seed, settings.protocol, num_threads=threads
+        self.envs: World | Window = windowed(
+            make(settings.env, self.config.num_envs, settings.seed, settings.protocol, num_threads=threads),
+            self.config,
         )
         space = self.envs.single_observation_space
         shape: tuple[int, ...] = tuple(space.shape or ())
@@ -51,14 +53,14 @@ class Session:
         if shrink_replay:
             self._shrink_replay(memory.fitting_capacity(self.config, shape, dtype.itemsize, available))
         self.memory_bytes = memory.check(self.config, shape, dtype.itemsize, available)
-        actions = int(self.envs.single_action_space.n)  # type: ignore[attr-defined]
+        actions = int(self.envs.single_action_space.n)  # type: ignore[union-attr]
         self.agent = DQN(self.config, shape, actions, seed=settings.seed, device=self.device)
         self.replay = Replay(
             self.config.replay_capacity,
             self.config.num_envs,
             shape,
             obs_dtype=dtype,
-            stack=shape[0] if pictures else 1,
+            stack=shape[0] if pictures else self.config.window,
             n_step=self.config.n_step,
             discount=self.config.discount,
             priority_exponent=self.config.priority_exponent,

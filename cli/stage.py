@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from math import ceil, floor, isfinite, log10
+from math import ceil, floor, inf, isfinite, log10
 
 import numpy as np
 
@@ -23,6 +23,8 @@ MINUS = "\N{MINUS SIGN}"  # as wide as a digit, unlike the hyphen
 MOST_ROWS = 32  # of more actions than this only the best are shown
 ROW_HEIGHTS = (34, 18)  # with few actions and with many
 CURVE_HEIGHTS = (56, 150)
+RUNNING_STEPS = 1_000  # over which the reward a step is averaged
+NARROW = 0.5  # values that all lie above this share of the largest are drawn from the least one, not from 0
 
 
 class Stage:
@@ -54,9 +56,11 @@ class Stage:
         curve_room = self.size[1] - self._rows_bottom - 62 - MARGIN
         self._curve_height = min(curve_room, CURVE_HEIGHTS[1]) if curve_room >= CURVE_HEIGHTS[0] else 0
         self._low, self._high = 0.0, 0.0  # the bars' scale, which only ever widens
+        self._least = inf  # of all values so far
         self._span: tuple[float, float] | None = None  # the curve's, which follows it
         self._best: deque[float] = deque(maxlen=PANEL_WIDTH - 2 * MARGIN)
         self._gains: deque[float] = deque(maxlen=PANEL_WIDTH - 2 * MARGIN)
+        self._trail: deque[tuple[int, float]] = deque()  # step and score, over the last steps of the episode
         self._score = 0.0
         self._seen: Moment | None = None
         self._still = self._draw_still(title, subtitle)
@@ -66,6 +70,11 @@ class Stage:
     @property
     def _rows_bottom(self) -> int:
         return ROWS_TOP + self._rows * self._row_height
+
+    @property
+    def _sparse(self) -> bool:
+        """Whether rewards are rare; where every step brings one, a mark for each would tell nothing."""
+        return 3 * sum(gain != 0 for gain in self._gains) < len(self._gains)
 
     def compose(self, frame: Frame, moment: Moment) -> Picture:
         """Return the picture (height, width, 3) uint8 of `frame` as a part of `moment`."""
@@ -86,12 +95,18 @@ class Stage:
         known = moment.q[np.abs(moment.q) < ENDLESS]
         if len(known):
             self._low, self._high = min(self._low, float(known.min())), max(self._high, float(known.max()))
+            self._least = min(self._least, float(known.min()))
         opening = moment.action is None
         gain = 0.0 if opening else moment.score - self._score
         if self._seen is None or not opening:
             self._best.append(float(known.max()) if len(known) else 0.0)
             self._gains.append(gain)
         self._score = moment.score
+        if opening:
+            self._trail.clear()
+        self._trail.append((moment.step, moment.score))
+        while moment.step - self._trail[0][0] > RUNNING_STEPS:
+            self._trail.popleft()
         self._seen = moment
 
     def _draw_still(self, title: str, subtitle: str) -> Picture:
@@ -127,6 +142,12 @@ class Stage:
         if moment.lives is not None:
             counts.append(moment.lives)
             paint.write(panel, "LIVES", COLUMNS[3], 108, 11, paint.FAINT)
+        elif moment.step > self._trail[0][0] and not self._sparse:
+            since, before = self._trail[0]  # not every step has to be shown
+            mean = (moment.score - before) / (moment.step - since)
+            paint.write(panel, "A STEP", COLUMNS[3], 108, 11, paint.FAINT)
+            text, size = paint.fitting(f"{mean:.3f}", 24, PANEL_WIDTH - MARGIN - COLUMNS[3], least=11)
+            paint.write(panel, text, COLUMNS[3], 133, size, paint.TEXT)
         for column, end, count in zip(COLUMNS[1:], (*COLUMNS[2:], PANEL_WIDTH - MARGIN), counts, strict=False):
             text, size = paint.fitting(f"{count:,}", 24, end - column - 8, least=11)
             paint.write(panel, text, column, 133, size, paint.TEXT)
@@ -146,7 +167,13 @@ class Stage:
         left = MARGIN + self._label_width
         right = PANEL_WIDTH - MARGIN - max(58, *(paint.width_of(text, size, True) + 12 for text in values.values()))
         low, high = (_nice(-self._low) * -1, _nice(self._high))
-        zero = left + (right - left) * (-low / (high - low) if high > low else 0.0)
+        base = 0.0  # the value that bars grow from
+        if NARROW * self._high < self._least < self._high:  # from 0 they would all look alike
+            low = base = self._least - 0.25 * (self._high - self._least)
+            high = self._high
+            start = f"from {_signed(base, decimals)}"
+            paint.write(panel, start, PANEL_WIDTH - MARGIN, 199, 12, paint.FAINT, align="right")
+        zero = left + (right - left) * ((base - low) / (high - low) if high > low else 0.0)
         for row, index in enumerate(shown):
             top = ROWS_TOP + row * self._row_height
             middle, gap = top + self._row_height // 2, max(2, self._row_height // 6)
@@ -158,7 +185,7 @@ class Stage:
             text, fit = paint.fitting(self._names[index], size, self._label_width - 8, chosen, least=8)
             paint.write(panel, text, MARGIN, middle - size * 0.37, fit, ink, chosen)
             if abs(value) < ENDLESS and high > low:
-                end = zero + (right - left) * value / (high - low)
+                end = zero + (right - left) * (value - base) / (high - low)
                 color = (
                     (paint.CHOSEN if value >= 0 else paint.CHOSEN_LOSS)
                     if chosen
@@ -188,9 +215,8 @@ class Stage:
         left = PANEL_WIDTH - MARGIN - len(values)
         paint.curve(panel, left, heights, self._curve_base, paint.CURVE)
         below = self._curve_base + 4
-        sparse = 3 * sum(gain != 0 for gain in self._gains) < len(self._gains)  # else they tell nothing
         for x, gain in enumerate(self._gains, left):
-            if gain and sparse:
+            if gain and self._sparse:
                 color = paint.GAIN if gain > 0 else paint.CHOSEN_LOSS
                 paint.rectangle(panel, x - 1, below, x + 1, below + 7, color)
         text = _signed(values[-1], _decimals(high))

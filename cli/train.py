@@ -223,7 +223,7 @@ def _new_run(
     found = find(env)
     settings = dict(sets) if isinstance(sets, dict) else split_settings(sets)
     computing = computing_device(device)
-    base = preset_name or ("control" if found.kind != "atari" else "fast")
+    base = preset_name or {"atari": "fast", "waterworld": "waterworld"}.get(found.kind, "control")
     if base == "fast" and computing.startswith("cuda"):
         base = "fast-gpu"
     config = preset(base)

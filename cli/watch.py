@@ -86,6 +86,7 @@ def watch(
     """
     import torch
 
+    from ..agents.window import windowed
     from ..envs import make_screen
     from .evaluate import SEED_OFFSET
     from .moments import play
@@ -96,6 +97,7 @@ def watch(
     seed = player.seed + SEED_OFFSET if seed is None else seed
     epsilon = player.config.evaluation_epsilon if epsilon is None else epsilon
     screen = make_screen(player.world, seed, protocol or player.protocol)
+    screen.world = windowed(screen.world, player.config)  # type: ignore[type-var]  # its spaces are the World's
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # one state at a time: more threads only wait for each other, and for a training beside
     try:

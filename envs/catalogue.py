@@ -10,6 +10,8 @@ import gymnasium
 from .atari_names import game_id, game_name, normalised, rom_name, roms, without_version
 from .errors import UnknownWorld, did_you_mean
 from .gym_names import KNOWN, gym_id, registered
+from .waterworld.layout import LAYOUTS
+from .waterworld.names import variant_named
 
 
 class Entry(NamedTuple):
@@ -21,7 +23,10 @@ class Entry(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a name means: kind is "atari" (id: a ROM name), "gym" (an id) or "module" (`module:Class or id`)."""
+    """What a name means, by kind.
+
+    "atari" (id: a ROM name), "waterworld" (id: a variant's name), "gym" (an id) or "module" (`module:Class or id`).
+    """
 
     kind: str
     id: str
@@ -41,7 +46,8 @@ def trainable() -> list[Entry]:
         for id, known in KNOWN.items()
         if id in gymnasium.registry and (known.kind != "box2d" or has_box2d)
     ]
-    return others + games
+    ours = [Entry(layout.name, "waterworld", layout.description) for layout in LAYOUTS.values()]
+    return ours + others + games
 
 
 def find(name: str) -> Found:
@@ -56,6 +62,9 @@ def find(name: str) -> Found:
         if not module or not inside:
             raise UnknownWorld(f"{wanted!r} is not complete: a world of your own is written module:Class.")
         return Found("module", wanted)
+    variant = variant_named(wanted)
+    if variant is not None:
+        return Found("waterworld", LAYOUTS[variant].name)
     if gym_id(wanted) == wanted:
         return Found("gym", wanted)
     rom = rom_name(wanted)
@@ -69,10 +78,12 @@ def find(name: str) -> Found:
 
 def _unknown(wanted: str) -> str:
     # What cannot be trained on is not offered; what the person registered is.
-    own = {id for id in registered().values() if not str(gymnasium.registry[id].entry_point).startswith("gymnasium.")}
+    builtin = ("gymnasium.", f"{__package__}.")
+    own = {id for id in registered().values() if not str(gymnasium.registry[id].entry_point).startswith(builtin)}
     names = {normalised(game_name(rom)): game_name(rom) for rom in roms()}
     if wanted[:4].lower() != "ale/":
-        names |= {normalised(without_version(id)): id for id in (*own, *KNOWN)}
+        ours = [layout.name for layout in LAYOUTS.values()]
+        names |= {normalised(without_version(id)): id for id in (*own, *KNOWN, *ours)}
     bare = without_version(wanted.lower().removeprefix("ale/"))
     otherwise = "; `rlrun envs` lists the known ones."
     return f"unknown environment {wanted!r}" + did_you_mean(normalised(bare), names, otherwise)

@@ -22,12 +22,12 @@ def nearest(wanted: str, names: Mapping[str, str], count: int = 3) -> list[str]:
     return list(dict.fromkeys(names[key] for key in close))[:count]
 
 
-def one_of(names: Iterable[str]) -> str:
-    """Return the names as a spoken choice: `a`, `a or b`, `a, b or c`."""
+def one_of(names: Iterable[str], word: str = "or") -> str:
+    """Return the names as a spoken choice: `a`, `a or b`, `a, b or c`; or with another `word` before the last."""
     listed = list(names)
     if len(listed) < 2:
         return "".join(listed)
-    return f"{', '.join(listed[:-1])} or {listed[-1]}"
+    return f"{', '.join(listed[:-1])} {word} {listed[-1]}"
 
 
 def did_you_mean(wanted: str, names: Mapping[str, str], otherwise: str) -> str:

@@ -21,7 +21,8 @@ def make(
 ) -> World:
     """Return num_envs copies of an environment that step together.
 
-    env: an Atari game in any spelling, a gymnasium id, or a world of your own as `module:Class` or `module:env_id`.
+    env: an Atari game in any spelling, Waterworld or Waterworld-reinforcejs, a gymnasium id, or a world of your own as
+    `module:Class` or `module:env_id`.
     seed: >= 0; each copy gets a seed of its own, hashed from it. protocol: "machado" or "nature", for Atari only.
     num_threads: emulator threads, 0 for min(cores, num_envs), Atari only. full_action_set: all 18 actions, Atari
     only. max_episode_steps: agent steps before truncation, instead of the environment's own cap.
@@ -42,6 +43,11 @@ def make(
             full_action_set=full_action_set,
             max_episode_steps=max_episode_steps,
         )
+    if found.kind == "waterworld":
+        from .waterworld.names import VARIANTS
+        from .waterworld.world import WaterworldWorld
+
+        return WaterworldWorld(VARIANTS[found.id], num_envs, seed, max_episode_steps=max_episode_steps)
     return make_gym(found.id, num_envs, seed, max_episode_steps=max_episode_steps)
 
 

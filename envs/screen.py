@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,24 @@ from .world import World
 Frame = NDArray[np.uint8]
 
 
+class Played(Protocol):
+    """What a Screen needs of its world: a World of one copy, or a wrapper around it."""
+
+    def reset(self) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Return the first observation (1, ...) and info of a new episode."""
+
+    def step(self, actions: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+        """Return obs (1, ...), reward, terminated, truncated, each (1,), and info."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
 class Screen(ABC):
     """One copy of a world, stepped with plain values, which also keeps the pictures of its last step.
 
     Attributes:
-        world: the World of one copy that is played.
+        world: what is played, a World of one copy; an agent that sees it through a wrapper puts that here.
         frames: RGB pictures uint8 (height, width, 3) of the last step or reset, oldest first.
         info: what the last step or reset told, as plain values; Atari has `lives` there.
         fps: pictures a second at natural speed.
@@ -25,7 +38,7 @@ class Screen(ABC):
 
     def __init__(self, world: World, fps: float) -> None:
         """Watch a world of one copy."""
-        self.world = world
+        self.world: Played = world
         self.fps = fps
         self.frames: list[Frame] = []
         self.info: dict[str, Any] = {}
@@ -85,6 +98,11 @@ def make_screen(
         return AtariScreen(
             found.id, seed, protocol, full_action_set=full_action_set, max_episode_steps=max_episode_steps
         )
+    if found.kind == "waterworld":
+        from .waterworld.names import VARIANTS
+        from .waterworld.screen import WaterworldScreen
+
+        return WaterworldScreen(VARIANTS[found.id], seed, max_episode_steps=max_episode_steps)
     from .gym_screen import GymScreen
 
     return GymScreen(found.id, seed, max_episode_steps=max_episode_steps)

@@ -43,6 +43,24 @@ def whole_number(value: object, name: str, least: int) -> int:
     return number
 
 
+def checked_actions(actions: Any, num_envs: int, count: int, name: str) -> NDArray[np.int64]:
+    """Return the actions as int64 (num_envs,), each below `count`, or raise WorldError; name: of the world."""
+    try:
+        array = np.asarray(actions)
+    except (TypeError, ValueError) as error:
+        raise WorldError(f"actions must be an array of {num_envs} integers: {error}.") from error
+    if array.dtype.kind not in "iu":
+        raise WorldError(f"actions must be integers, not {array.dtype}.")
+    if array.shape != (num_envs,):
+        raise WorldError(f"actions must have shape ({num_envs},), not {array.shape}.")
+    checked = array.astype(np.int64)
+    # Read as unsigned, a negative number is huge: one pass over the array instead of two.
+    if np.maximum.reduce(checked.view(np.uint64)) >= count:
+        bad = array[(array < 0) | (array >= count)][0]
+        raise WorldError(f"action {bad} is out of range: {name} has actions 0 to {count - 1}.")
+    return checked
+
+
 class World(VectorEnv[Obs, Any, NDArray[Any]], ABC):
     """N copies of one environment with discrete actions, seeded once, under NEXT_STEP autoreset.
 
@@ -127,7 +145,7 @@ class World(VectorEnv[Obs, Any, NDArray[Any]], ABC):
             raise WorldError("send() came before the first reset(): call reset() once, then send().")
         if self._waiting:
             raise WorldError("send() came twice: call recv() before the next send().")
-        self._send(self._checked(actions))
+        self._send(checked_actions(actions, self.num_envs, len(self.action_names), self.name))
         self._waiting = True
 
     def recv(self) -> Step:
@@ -209,21 +227,3 @@ class World(VectorEnv[Obs, Any, NDArray[Any]], ABC):
     def _check_open(self) -> None:
         if self.closed:
             raise WorldError(f"{self.name} is closed: make a new world.")
-
-    def _checked(self, actions: Any) -> NDArray[np.int64]:
-        """Return the actions as int64 (N,), or raise WorldError."""
-        count = len(self.action_names)
-        try:
-            array = np.asarray(actions)
-        except (TypeError, ValueError) as error:
-            raise WorldError(f"actions must be an array of {self.num_envs} integers: {error}.") from error
-        if array.dtype.kind not in "iu":
-            raise WorldError(f"actions must be integers, not {array.dtype}.")
-        if array.shape != (self.num_envs,):
-            raise WorldError(f"actions must have shape ({self.num_envs},), not {array.shape}.")
-        checked = array.astype(np.int64)
-        # Read as unsigned, a negative number is huge: one pass over the array instead of two.
-        if np.maximum.reduce(checked.view(np.uint64)) >= count:
-            bad = array[(array < 0) | (array >= count)][0]
-            raise WorldError(f"action {bad} is out of range: {self.name} has actions 0 to {count - 1}.")
-        return checked

@@ -23,6 +23,11 @@ def uniform(key: Tensor, clock: Tensor, purpose: int, slots: int) -> Tensor:
     return _shifted(bits, 11).double() * 2.0**-53
 
 
+def keys(seeds: Tensor, episodes: Tensor) -> Tensor:
+    """Return what the chance of worlds is made of, (N,) int64, given their seeds and episodes, both (N,) int64."""
+    return _mixed(_mixed(seeds + _GOLDEN) + episodes * _GOLDEN)
+
+
 def _mixed(value: Tensor) -> Tensor:
     """Return SplitMix64's finaliser of int64 `value`: every bit of it moves half of the bits that come out."""
     value = (value ^ _shifted(value, 30)) * _FIRST

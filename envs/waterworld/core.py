@@ -4,90 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from . import chance
-from .layout import (
-    AGEING_CHANCE,
-    AGEING_PERIOD,
-    DRAG,
-    MARGIN,
-    OLD,
-    RADIUS,
-    SPAWN_CHANCE,
-    SPAWN_PERIOD,
-    THRUSTS,
-    TURN,
-    WHEELS,
-    Layout,
-)
-from .rays import APPLE, POISON, WALL, Near, Sight, crossed, look, near
+from .layout import AGEING_CHANCE, AGEING_PERIOD, MARGIN, OLD, SPAWN_CHANCE, SPAWN_PERIOD, Layout
+from .rays import APPLE, POISON, Eyes, Near, Sight, look, near
+from .state import EMPTY, Arrivals, Events, State, Tick
 
-EMPTY = 0  # the kind of a slot without an item
 AGEING, SPAWNING, BIRTH = range(3)  # what numbers are drawn for
-
-
-@dataclass
-class State:
-    """N worlds with room for S items each; rows are worlds. Floats have one dtype, whole numbers are int64."""
-
-    x: Tensor  # (N,) of the agent, px
-    y: Tensor  # (N,)
-    angle: Tensor  # (N,) of its heading (sin, cos), rad; 0 where agents have none
-    velocity_x: Tensor  # (N,) px a tick; 0 where agents have none
-    velocity_y: Tensor  # (N,)
-    clock: Tensor  # (N,) ticks made
-    item_x: Tensor  # (N, S) px
-    item_y: Tensor  # (N, S)
-    item_velocity_x: Tensor  # (N, S) px a tick
-    item_velocity_y: Tensor  # (N, S)
-    item_kind: Tensor  # (N, S) APPLE, POISON or EMPTY; int8
-    item_born: Tensor  # (N, S) the clock when it was new
-
-    def replace_rows(self, rows: Tensor, other: State) -> None:
-        """Put the worlds of `other` in the place of those at `rows` (M,)."""
-        for field in fields(State):
-            getattr(self, field.name)[rows] = getattr(other, field.name)
-
-
-class Arrivals(NamedTuple):
-    """New items, M at once, one in a world at most; each (M,)."""
-
-    world: Tensor  # int64: the row
-    kind: Tensor  # APPLE or POISON
-    x: Tensor  # px
-    y: Tensor
-    velocity_x: Tensor  # px a tick
-    velocity_y: Tensor
-
-
-class Events(NamedTuple):
-    """What chance does in a tick."""
-
-    vanishing: Tensor  # (V,) int64: items that vanish, their places in an (N, S) array laid flat
-    arrivals: Arrivals
-
-
-class Tick(NamedTuple):
-    """What a tick brought, each (N,) unless said; the reward is the sum of its three parts."""
-
-    proximity: Tensor  # for keeping away from walls
-    forward: Tensor  # for going straight on in the open
-    digestion: Tensor  # for what was eaten
-    apples: Tensor  # int64, eaten
-    poisons: Tensor  # int64, eaten
-    collided: Tensor  # bool: a wall stopped the agent
-    eaten: Tensor  # (K,) int64: places in an (N, S) array laid flat
-    vanished: Tensor  # (V,) int64: likewise, of age
-
-    @property
-    def reward(self) -> Tensor:
-        """The reward, (N,)."""
-        return self.proximity + self.forward + self.digestion
 
 
 class Core(ABC):
@@ -101,20 +27,14 @@ class Core(ABC):
 
     """
 
-    def __init__(
-        self,
-        layout: Layout,
-        keys: Tensor,
-        *,
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        """Make a world for each of `keys` (N,) int64, on their device."""
+    def __init__(self, layout: Layout, keys: Tensor, *, dtype: torch.dtype = torch.float32) -> None:
+        """Make a world for each of `keys` (N,) int64, on their device, computed in `dtype`."""
         self.layout = layout
-        self.keys = keys
+        self.keys = keys.clone()
         self.device, self.dtype = keys.device, dtype
-        self._walls = self._floats(layout.walls)
-        self._eyes = self._floats(layout.eye_angles)
-        self.state = self.born(keys)
+        self._eyes = Eyes(layout, dtype, keys.device)
+        self._walls = self._eyes.walls
+        self.state = self.born(self.keys)
         self.sight = self.looked()
 
     def born(self, keys: Tensor) -> State:
@@ -140,18 +60,20 @@ class Core(ABC):
         )
 
     def restart(self, rows: Tensor, keys: Tensor) -> None:
-        """Make the worlds at `rows` (M,) anew with `keys` (M,); call `observe` afterwards."""
+        """Make the worlds at `rows` (M,) int64 anew with `keys` (M,)."""
+        self.put(rows, keys, self.born(keys))
+
+    def put(self, rows: Tensor, keys: Tensor, worlds: State) -> None:
+        """Set the worlds at `rows` (M,) int64 to `worlds`, their further chance made of `keys` (M,)."""
         self.keys[rows] = keys
-        self.state.replace_rows(rows, self.born(keys))
+        self.state.replace_rows(rows, worlds)
         self.sight = self.looked()
 
     def looked(self, items: Near | None = None) -> Sight:
         """Return what all eyes see from where the agents stand now; `items` spares the search for those near them."""
         state = self.state
         items = self._near() if items is None else items
-        return look(
-            self.layout, state.x, state.y, state.angle, self._eyes, self._walls, items, state.item_kind
-        )
+        return look(self._eyes, state.x, state.y, state.angle, items, state.item_kind)
 
     def tick(self, actions: Tensor, events: Events | None = None) -> Tick:
         """Let all worlds take one step with `actions` (N,) int64; return what it brought.
@@ -254,90 +176,8 @@ class Core(ABC):
         x = MARGIN + draw[..., 1] * (layout.width - 2 * MARGIN)
         y = MARGIN + draw[..., 2] * (layout.height - 2 * MARGIN)
         velocity = (2 * draw[..., 3:] - 1) * layout.item_speed
-        return kind, x.to(self.dtype), y.to(self.dtype), *velocity.to(self.dtype).unbind(2)
+        velocity_x, velocity_y = velocity.to(self.dtype).unbind(2)
+        return kind, x.to(self.dtype), y.to(self.dtype), velocity_x, velocity_y
 
     def _floats(self, numbers: Sequence[float] | Sequence[Sequence[float]]) -> Tensor:
         return torch.tensor(numbers, dtype=self.dtype, device=self.device)
-
-
-class RLDemo(Core):
-    """An agent on two wheels among walls, after ConvNetJS' `rldemo`: items lie still."""
-
-    def observe(self) -> Tensor:
-        """Return (N, 27): of each eye the distances of wall, apple and poison over its range, 1 where not seen."""
-        return self._nearness().flatten(1)
-
-    def _move(self, actions: Tensor) -> Tensor:
-        state, layout = self.state, self.layout
-        left, right = self._floats(WHEELS)[actions].unbind(1)  # how far each wheel turns the agent about the other
-        # Turning about one wheel and then about the other, and taking the middle, is a chord along the mean heading.
-        length = RADIUS * torch.sin((left + right) / 2) / 2
-        heading = state.angle + (right - left) / 2
-        step_x, step_y = length * heading.sin(), length * heading.cos()
-        collided = crossed(state.x, state.y, step_x, step_y, self._walls)
-        state.x = (state.x + step_x.masked_fill(collided, 0.0)).clamp(0, layout.width)
-        state.y = (state.y + step_y.masked_fill(collided, 0.0)).clamp(0, layout.height)
-        angle = state.angle - left
-        angle = torch.where(angle < 0, angle + TURN, angle) + right
-        state.angle = torch.where(angle > TURN, angle - TURN, angle)
-        return collided
-
-    def _touched(self, items: Near) -> Tensor:
-        touched = _touching(items)
-        meals = items.where(touched)
-        mouth = self.state.x[meals.world], self.state.y[meals.world]
-        touched[touched.clone()] = ~crossed(*mouth, meals.off_x, meals.off_y, self._walls)
-        return touched
-
-    def _move_items(self, items: Near) -> Near:
-        return items.where(self.state.item_kind.view(-1)[items.place] != EMPTY)
-
-    def _walking_reward(self, actions: Tensor, before: Sight) -> tuple[Tensor, Tensor]:
-        free = torch.where(before.kind == WALL, before.distance / self.layout.reach, 1.0).mean(1)
-        proximity = (2 * free).clamp(max=1.0)
-        return proximity, torch.where((actions == 0) & (proximity > 0.75), 0.1 * proximity, 0.0)
-
-
-class ReinforceJS(Core):
-    """An agent that drifts among moving items, after REINFORCEjs' WaterWorld: walls are the world's edge."""
-
-    def observe(self) -> Tensor:
-        """Return (N, 152): of each eye three distances as in RLDemo and the velocity of the item seen; then its own."""
-        state, sight = self.state, self.sight
-        nothing, place = sight.place < 0, sight.place.clamp(min=0)
-        velocity_x = state.item_velocity_x.view(-1)[place].masked_fill(nothing, 0.0)
-        velocity_y = state.item_velocity_y.view(-1)[place].masked_fill(nothing, 0.0)
-        eyes = torch.cat([self._nearness(), velocity_x[..., None], velocity_y[..., None]], 2)
-        return torch.cat([eyes.flatten(1), state.velocity_x[:, None], state.velocity_y[:, None]], 1)
-
-    def _move(self, actions: Tensor) -> Tensor:
-        state, layout = self.state, self.layout
-        thrust_x, thrust_y = self._floats(THRUSTS)[actions].unbind(1)
-        state.velocity_x = (state.velocity_x + thrust_x) * DRAG
-        state.velocity_y = (state.velocity_y + thrust_y) * DRAG
-        x, y = state.x + state.velocity_x, state.y + state.velocity_y
-        state.x, state.y = x.clamp(1, layout.width - 1), y.clamp(1, layout.height - 1)
-        collided = (state.x != x) | (state.y != y)
-        state.velocity_x = state.velocity_x.masked_fill(collided, 0.0)
-        state.velocity_y = state.velocity_y.masked_fill(collided, 0.0)
-        return collided
-
-    def _touched(self, items: Near) -> Tensor:
-        return _touching(items)
-
-    def _move_items(self, items: Near) -> Near:
-        state, layout = self.state, self.layout
-        x, y = state.item_x + state.item_velocity_x, state.item_y + state.item_velocity_y
-        state.item_x, state.item_y = x.clamp(1, layout.width - 1), y.clamp(1, layout.height - 1)
-        state.item_velocity_x = torch.where(state.item_x == x, state.item_velocity_x, -state.item_velocity_x)
-        state.item_velocity_y = torch.where(state.item_y == y, state.item_velocity_y, -state.item_velocity_y)
-        return self._near()
-
-    def _walking_reward(self, actions: Tensor, before: Sight) -> tuple[Tensor, Tensor]:
-        nothing = torch.zeros_like(self.state.x)
-        return nothing, nothing
-
-
-def _touching(items: Near) -> Tensor:
-    """Return which items touch their agent, (P,) bool."""
-    return items.off_x * items.off_x + items.off_y * items.off_y < (2 * RADIUS) ** 2

@@ -9,6 +9,8 @@ from ..errors import WorldError, did_you_mean, one_of
 
 Segment = tuple[float, float, float, float]  # x1, y1, x2, y2
 
+DEFAULT = "rldemo"  # the variant
+
 MARGIN = 20.0  # between the edge and where items appear
 RADIUS = 10.0  # of agents and of items
 OLD, AGEING_PERIOD, AGEING_CHANCE = 5_000, 100, 0.1
@@ -20,6 +22,7 @@ class Layout:
     """What a variant is made of, apart from how its agent moves and what it is rewarded for."""
 
     variant: str
+    description: str
     walls: tuple[Segment, ...]
     start: tuple[float, float]
     actions: tuple[str, ...]
@@ -31,8 +34,19 @@ class Layout:
     item_speed: float  # at most, in each direction
     apple: float  # reward
     poison: float
+    turns: bool  # whether the agent has a heading; otherwise it has a velocity
     width: float = 700.0
     height: float = 500.0
+
+    @property
+    def name(self) -> str:
+        """What `make` accepts."""
+        return "Waterworld" if self.variant == DEFAULT else f"Waterworld-{self.variant}"
+
+    @property
+    def speed(self) -> float:
+        """The most that an agent with a velocity reaches in each direction, px a tick."""
+        return DRAG / (1 - DRAG)
 
     @property
     def eye_angles(self) -> tuple[float, ...]:
@@ -53,6 +67,7 @@ def _box(left: float, top: float, width: float, height: float) -> tuple[Segment,
 
 RLDEMO = Layout(
     variant="rldemo",
+    description="hunt apples and avoid poison among walls, with nine eyes",
     walls=(*_box(10, 10, 680, 480), *_box(100, 100, 200, 300)[:3], *_box(400, 100, 200, 300)[:3]),
     start=(50.0, 50.0),
     actions=("FORWARD", "VEER LEFT", "VEER RIGHT", "SPIN RIGHT", "SPIN LEFT"),
@@ -64,10 +79,12 @@ RLDEMO = Layout(
     item_speed=0.0,
     apple=5.0,
     poison=-6.0,
+    turns=True,
 )
 
 REINFORCEJS = Layout(
     variant="reinforcejs",
+    description="drift among moving apples and poison, with thirty eyes",
     walls=_box(0, 0, 700, 500),
     start=(300.0, 300.0),
     actions=("LEFT", "RIGHT", "UP", "DOWN"),
@@ -79,6 +96,7 @@ REINFORCEJS = Layout(
     item_speed=2.5,
     apple=1.0,
     poison=-1.0,
+    turns=False,
 )
 
 WHEELS = ((1.0, 1.0), (0.8, 1.0), (1.0, 0.8), (0.5, 0.0), (0.0, 0.5))  # turns of both wheels, for RLDEMO's actions

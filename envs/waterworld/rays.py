@@ -1,7 +1,7 @@
 """Rays: what each eye of each agent meets first, among walls and items, in closed form.
 
-Most items and walls are out of reach of all eyes, and of those in reach most are where no eye looks. So pairs of an agent
-and a thing near it are chosen first, then the eyes that look towards it, and only what is left is worked out.
+Most items and walls are out of reach of all eyes, and of those in reach most are where no eye looks. So pairs of an
+agent and a thing near it are chosen first, then the eyes that look towards it, and only what is left is worked out.
 """
 
 from __future__ import annotations
@@ -56,34 +56,48 @@ def near(layout: Layout, x: Tensor, y: Tensor, item_x: Tensor, item_y: Tensor, i
     off_x, off_y = item_x - x[:, None], item_y - y[:, None]
     # The original sees an item at most two radii too far to the right, and only if that point is within reach.
     limit = (layout.reach + 2 * RADIUS) ** 2 + RADIUS**2
-    close = torch.addcmul(off_x * off_x, off_y, off_y) < limit
+    close = off_x * off_x + off_y * off_y < limit
     place = (close & (item_kind > 0)).view(-1).nonzero()[:, 0]
     return Near(place // item_x.shape[1], place, off_x.view(-1)[place], off_y.view(-1)[place])
 
 
-def look(
-    layout: Layout, x: Tensor, y: Tensor, angle: Tensor, eyes: Tensor, walls: Tensor, items: Near, kinds: Tensor
-) -> Sight:
-    """Return what N agents see with E eyes each.
+class Eyes:
+    """The eyes of a layout's agents and the walls that they may see, on one device."""
+
+    def __init__(self, layout: Layout, dtype: torch.dtype, device: torch.device) -> None:
+        """Put the layout's numbers where they are needed."""
+        self.layout = layout
+        angles = torch.tensor(layout.eye_angles, dtype=torch.float64)
+        self.sine, self.cosine = angles.sin().to(device, dtype), angles.cos().to(device, dtype)  # (E,)
+        self.walls = torch.tensor(layout.walls, dtype=dtype, device=device)  # (W, 4)
+        low_x, high_x = self.walls[:, 0::2].aminmax(dim=1)
+        low_y, high_y = self.walls[:, 1::2].aminmax(dim=1)
+        self.bounds = (low_x - layout.reach, high_x + layout.reach, low_y - layout.reach, high_y + layout.reach)
+
+    def directions(self, angle: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the sine and the cosine, each (N, E), of where the eyes of agents with headings `angle` (N,) look."""
+        sine, cosine = angle.sin()[:, None], angle.cos()[:, None]
+        return sine * self.cosine + cosine * self.sine, cosine * self.cosine - sine * self.sine
+
+
+def look(eyes: Eyes, x: Tensor, y: Tensor, angle: Tensor, items: Near, kinds: Tensor) -> Sight:
+    """Return what N agents see.
 
     Args:
-        layout: the variant's numbers.
+        eyes: theirs.
         x: (N,) where they stand, as y, px.
         y: (N,).
         angle: (N,) of their heading, rad; its vector is (sin, cos).
-        eyes: (E,) the layout's eye angles.
-        walls: (W, 4) the layout's walls.
         items: those near the agents.
         kinds: (N, S) of all items, APPLE or POISON.
 
     """
-    direction = angle[:, None] + eyes
-    sine, cosine = direction.sin(), direction.cos()
-    reach = layout.reach
-    wall_ray, wall_u = _walls_hit(x, y, sine * reach, cosine * reach, walls, reach)
-    item_ray, item_u, item_distance, item_place = _items_hit(layout, angle, sine, cosine, items)
+    sine, cosine = eyes.directions(angle)
+    reach = eyes.layout.reach
+    wall_ray, wall_u = _walls_hit(eyes, x, y, sine * reach, cosine * reach)
+    item_ray, item_u, item_distance, item_place = _items_hit(eyes.layout, angle, sine, cosine, items)
 
-    nearest_wall = x.new_full((direction.numel(),), torch.inf).scatter_reduce_(0, wall_ray, wall_u, "amin")
+    nearest_wall = x.new_full((sine.numel(),), torch.inf).scatter_reduce_(0, wall_ray, wall_u, "amin")
     nearest = nearest_wall.scatter_reduce(0, item_ray, item_u, "amin")
     nothing = nearest.isinf()
     distance = (nearest * reach).masked_fill_(nothing, reach)
@@ -95,7 +109,7 @@ def look(
     distance[ray] = item_distance[first]  # not along the ray: to the point where the original saw the item
     place[ray] = seen
     kind[ray] = kinds.view(-1)[seen].long()
-    return Sight(distance.view_as(direction), kind.view_as(direction), place.view_as(direction))
+    return Sight(distance.view_as(sine), kind.view_as(sine), place.view_as(sine))
 
 
 def crossed(x: Tensor, y: Tensor, step_x: Tensor, step_y: Tensor, walls: Tensor) -> Tensor:
@@ -104,20 +118,17 @@ def crossed(x: Tensor, y: Tensor, step_x: Tensor, step_y: Tensor, walls: Tensor)
     return (_inside(u) & _inside(v)).any(1)
 
 
-def _walls_hit(
-    x: Tensor, y: Tensor, ray_x: Tensor, ray_y: Tensor, walls: Tensor, reach: float
-) -> tuple[Tensor, Tensor]:
+def _walls_hit(eyes: Eyes, x: Tensor, y: Tensor, ray_x: Tensor, ray_y: Tensor) -> tuple[Tensor, Tensor]:
     """Return of all hits of walls the ray's number (H,) and the share of the ray before it (H,)."""
-    low_x, high_x = walls[:, 0::2].aminmax(dim=1)
-    low_y, high_y = walls[:, 1::2].aminmax(dim=1)
+    low_x, high_x, low_y, high_y = eyes.bounds
     across, down = x[:, None], y[:, None]
-    close = (across > low_x - reach) & (across < high_x + reach) & (down > low_y - reach) & (down < high_y + reach)
+    close = (across > low_x) & (across < high_x) & (down > low_y) & (down < high_y)
     agent, wall = close.nonzero().unbind(1)
-    x1, y1, x2, y2 = walls[wall][:, :, None].unbind(1)
+    x1, y1, x2, y2 = eyes.walls[wall][:, :, None].unbind(1)
     u, v = _meeting(x[agent][:, None], y[agent][:, None], ray_x[agent], ray_y[agent], x1, y1, x2, y2)
     hit = (_inside(u) & _inside(v)).view(-1).nonzero()[:, 0]
-    eyes = ray_x.shape[1]
-    return agent[hit // eyes] * eyes + hit % eyes, u.view(-1)[hit]
+    count = ray_x.shape[1]
+    return agent[hit // count] * count + hit % count, u.view(-1)[hit]
 
 
 def _meeting(
@@ -142,8 +153,8 @@ def _items_hit(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return of all hits of items, each (H,): the ray's number, the share before it, the distance and the place.
 
-    Faithful to the original, in which an item to the right of a ray is met as far again to the right of where it is: the
-    point that counts lies e = s + |s| beside the ray, where s is the item's own offset to the right.
+    Faithful to the original, in which an item to the right of a ray is met as far again to the right of where it is:
+    the point that counts lies e = s + |s| beside the ray, where s is the item's own offset to the right.
     """
     pair, eye = _towards(layout, angle, items)
     ray = items.world[pair] * layout.eyes + eye
@@ -154,16 +165,16 @@ def _items_hit(
     # measured along the axis that the ray runs along more
     share = torch.where(sine.abs() > cosine.abs(), t + e * cosine / sine, t - e * sine / cosine) / layout.reach
     hit = (_inside(share) & (s.abs() <= RADIUS)).nonzero()[:, 0]
-    return ray[hit], share[hit], torch.hypot(t, e)[hit], items.place[pair[hit]]
+    return ray[hit], share[hit], (t * t + e * e).sqrt()[hit], items.place[pair[hit]]
 
 
 def _towards(layout: Layout, angle: Tensor, items: Near) -> tuple[Tensor, Tensor]:
     """Return the pair's number and the eye, each (C,), where an eye looks towards an item, or nearly so."""
     distance = torch.hypot(items.off_x, items.off_y)
-    # Half the angle that the item fills, a little widened. One nearer than t^2 + s^2 = (2 r)^2 + r^2 may be met by any eye:
-    # e reaches two radii and can outweigh a t below zero.
+    # Half the angle that the item fills, a little widened. One nearer than t^2 + s^2 = (2 r)^2 + r^2 may be met by any
+    # eye: e reaches two radii and can outweigh a t below zero.
     half = torch.asin((RADIUS / distance).clamp(max=1.0)) + 1e-3
-    half = half.masked_fill(distance < 2.3 * RADIUS, TURN / 2)
+    half = half.masked_fill(distance < 2.3 * RADIUS, TURN)
     # Counted from the first eye, and so that the middle of the fan is the middle of the turn.
     fan = (layout.eyes - 1) * layout.eye_spacing
     least = (fan - TURN) / 2

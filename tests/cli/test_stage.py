@@ -1,4 +1,5 @@
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -137,3 +138,52 @@ def test_action_names_are_words() -> None:
     names = ["NOOP", "UPRIGHTFIRE", "LEFT", "DOWNFIRE", "main_engine"]
     assert [spoken(name) for name in names] == ["noop", "up right fire", "left", "down fire", "main engine"]
     assert [told(score) for score in (1234567, -21.0, 0.25)] == ["1,234,567", "-21", "0.2"]
+
+
+def test_bars_of_values_that_lie_close_start_below_the_least_one() -> None:
+    def lengths(q: list[float]) -> list[int]:
+        picture = Stage("Game", NAMES, (210, 160)).compose(noise(210, 160), moment(q))
+        rows = (picture[:, -PANEL_WIDTH:] == paint.BAR).all(2).sum(1)
+        return sorted({int(count) for count in rows if count > 8})
+
+    apart = lengths([36.5, 36.0, 36.4, 36.2])
+    assert apart[-1] > 2 * apart[0]
+    assert lengths([36.5, 1.0, 36.4, 36.2])[-1] > 0.9 * lengths([36.5, 1.0, 36.5, 36.5])[-1]  # from 0, as ever
+
+
+def recorder(written: list[str]) -> Callable[..., int]:
+    """Return what stands in for `paint.write` and keeps the texts."""
+
+    def write(canvas: object, text: str, *place: object, **style: object) -> int:
+        written.append(text)
+        return 0
+
+    return write
+
+
+@pytest.mark.parametrize("skipped", [1, 3])
+def test_the_reward_a_step_is_told_where_every_step_brings_one_whatever_is_left_out(
+    skipped: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(paint, "write", recorder(written))
+    monkeypatch.setattr("rlrun.cli.stage.RUNNING_STEPS", 100)
+    stage = Stage("Game", NAMES, (210, 160))
+    stage.compose(noise(210, 160), moment([1, 2, 3, 4], None, step=0, score=0.0, lives=None))
+    for step in range(skipped, 301, skipped):
+        reward = 1.0 if step <= 150 else 1.25
+        score = min(step, 150) + 1.25 * max(step - 150, 0)
+        stage.compose(noise(210, 160), moment([1, 2, 3, 4], step=step, score=score, lives=None))
+        if step in (30, 300):
+            assert "A STEP" in written
+            assert f"{reward:.3f}" in written
+        written.clear()
+
+
+def test_the_reward_a_step_is_left_out_where_rewards_are_rare(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(paint, "write", recorder(written))
+    stage = Stage("Game", NAMES, (210, 160))
+    for step in range(20):
+        stage.compose(noise(210, 160), moment([1, 2, 3, 4], step=step, score=float(step > 10), lives=None))
+    assert "A STEP" not in written

@@ -1,0 +1,137 @@
+"""Batch: N worlds that live through episodes, seeded, cut by a time limit and opened anew, behind every door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..errors import WorldError
+from . import chance
+from .explicit import read_state
+from .state import State, Tick
+from .variants import core_of
+
+
+class Outcome(NamedTuple):
+    """What a step of N worlds brought, each (N, ...)."""
+
+    obs: Tensor  # (N, features) float32
+    reward: Tensor  # (N,) float32; 0 where an episode opened
+    truncated: Tensor  # (N,) bool: the time limit is reached
+    opened: Tensor  # (N,) bool: the step opened an episode instead of being one
+    tick: Tick  # what it is made of; meaningless where `opened`
+
+
+class Batch:
+    """N worlds of a variant under NEXT_STEP autoreset: the step after an end opens the next episode.
+
+    World i's fate depends on its seed, its episode and its actions, and on no other world: it is the same alone.
+
+    Attributes:
+        core: the worlds themselves.
+        ended: (N,) bool, the rows whose episode the last step ended.
+
+    """
+
+    def __init__(
+        self,
+        variant: str,
+        num_envs: int,
+        *,
+        max_episode_steps: int | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Make the worlds, seeded with 0, 1, ... until `reset` says otherwise.
+
+        max_episode_steps: before truncation; None for never. Raises WorldError for an unknown variant.
+        """
+        self.num_envs = num_envs
+        self.max_episode_steps = max_episode_steps
+        self.seeds = torch.arange(num_envs, device=device)
+        self.episodes = torch.zeros_like(self.seeds)
+        self.steps = torch.zeros_like(self.seeds)  # of the running episodes
+        self.ended = torch.zeros(num_envs, dtype=torch.bool, device=device)
+        self.core = core_of(variant, chance.keys(self.seeds, self.episodes))
+        self.layout = self.core.layout
+
+    def reset(self, seeds: NDArray[np.int64] | None = None, states: Sequence[Any] | None = None) -> Tensor:
+        """Return the first observations (N, features) of N new episodes.
+
+        seeds: (N,), to begin with; None goes on with the next episode of the present ones. states: where each world
+        begins, as `read_state` takes it; WorldError if one is malformed, and then nothing is changed.
+        """
+        worlds = None if states is None else self._read(states)
+        if seeds is None:
+            self.episodes += 1
+        else:
+            self.seeds = torch.from_numpy(np.array(seeds, np.int64)).to(self.seeds.device)
+            self.episodes.zero_()
+        rows = torch.arange(self.num_envs, device=self.seeds.device)
+        self._open(rows)
+        if worlds is not None:
+            self.core.put(rows, self.core.keys.clone(), worlds)
+        return self.core.observe()
+
+    def step(self, actions: Tensor) -> Outcome:
+        """Let every world take a step with `actions` (N,) int64, or open its next episode."""
+        opened = self.ended
+        tick = self.core.tick(actions)
+        reward = tick.reward
+        self.steps += 1
+        if bool(opened.any()):
+            rows = opened.nonzero()[:, 0]
+            self.episodes[rows] += 1
+            self._open(rows)
+            reward = reward.masked_fill(opened, 0.0)
+        if self.max_episode_steps is None:
+            self.ended = torch.zeros_like(opened)
+        else:
+            self.ended = self.steps >= self.max_episode_steps
+        return Outcome(self.core.observe(), reward, self.ended, opened, tick)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that is going on, as values that JSON can hold."""
+        tensors = {**self.core.state.tensors(), "keys": self.core.keys, **self._own()}
+        return {name: tensor.tolist() for name, tensor in tensors.items()}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> Tensor:
+        """Go on from what `state_dict` returned, bit for bit; return the observations to act on (N, features).
+
+        Raises KeyError, TypeError or ValueError for what it did not return, and then nothing is changed.
+        """
+        mine = {**self.core.state.tensors(), "keys": self.core.keys, **self._own()}
+        read = {name: torch.tensor(saved[name], dtype=old.dtype, device=old.device) for name, old in mine.items()}
+        for name, old in mine.items():
+            if read[name].shape != old.shape:
+                raise ValueError(f"{name} has shape {tuple(read[name].shape)} instead of {tuple(old.shape)}")
+        for name in self._own():
+            setattr(self, name, read.pop(name))
+        keys = read.pop("keys")
+        self.core.put(torch.arange(self.num_envs, device=keys.device), keys, State(**read))
+        return self.core.observe()
+
+    def _own(self) -> dict[str, Tensor]:
+        return {name: getattr(self, name) for name in ("seeds", "episodes", "steps", "ended")}
+
+    def _open(self, rows: Tensor) -> None:
+        """Begin the episodes of `rows` (M,)."""
+        self.steps[rows] = 0
+        self.ended = self.ended.index_fill(0, rows, False)
+        self.core.restart(rows, chance.keys(self.seeds[rows], self.episodes[rows]))
+
+    def _read(self, states: Sequence[Any]) -> State:
+        if len(states) != self.num_envs:
+            raise WorldError(f"there are {self.num_envs} worlds, but {len(states)} states for them.")
+        read = [read_state(self.layout, s, dtype=self.core.dtype, device=self.core.device).tensors() for s in states]
+        return State(**{name: torch.cat([one[name] for one in read]) for name in read[0]})
+
+
+def parts(tick: Tick) -> dict[str, NDArray[Any]]:
+    """Return what stands in an info, each (N,): the reward's three parts, what was eaten, whether a wall stopped it."""
+    names = ("proximity", "forward", "digestion", "apples", "poisons", "collided")
+    return {name: getattr(tick, name).cpu().numpy() for name in names}

@@ -1,0 +1,73 @@
+"""State: where everything is in N worlds, and what a tick of them brings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+from torch import Tensor
+
+EMPTY = 0  # the kind of a slot without an item
+
+
+@dataclass
+class State:
+    """N worlds with room for S items each; rows are worlds. Floats have one dtype, whole numbers are int64."""
+
+    x: Tensor  # (N,) of the agent, px
+    y: Tensor  # (N,)
+    angle: Tensor  # (N,) of its heading (sin, cos), rad; 0 where agents have none
+    velocity_x: Tensor  # (N,) px a tick; 0 where agents have none
+    velocity_y: Tensor  # (N,)
+    clock: Tensor  # (N,) ticks made
+    item_x: Tensor  # (N, S) px
+    item_y: Tensor  # (N, S)
+    item_velocity_x: Tensor  # (N, S) px a tick
+    item_velocity_y: Tensor  # (N, S)
+    item_kind: Tensor  # (N, S) APPLE, POISON or EMPTY; int8
+    item_born: Tensor  # (N, S) the clock when it was new
+
+    def replace_rows(self, rows: Tensor, other: State) -> None:
+        """Put the worlds of `other` in the place of those at `rows` (M,)."""
+        for field in fields(State):
+            getattr(self, field.name)[rows] = getattr(other, field.name)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all of it by name."""
+        return {field.name: getattr(self, field.name) for field in fields(State)}
+
+
+class Arrivals(NamedTuple):
+    """New items, M at once, one in a world at most; each (M,)."""
+
+    world: Tensor  # int64: the row
+    kind: Tensor  # APPLE or POISON
+    x: Tensor  # px
+    y: Tensor
+    velocity_x: Tensor  # px a tick
+    velocity_y: Tensor
+
+
+class Events(NamedTuple):
+    """What chance does in a tick."""
+
+    vanishing: Tensor  # (V,) int64: items that vanish, their places in an (N, S) array laid flat
+    arrivals: Arrivals
+
+
+class Tick(NamedTuple):
+    """What a tick brought, each (N,) unless said; the reward is the sum of its three parts."""
+
+    proximity: Tensor  # for keeping away from walls
+    forward: Tensor  # for going straight on in the open
+    digestion: Tensor  # for what was eaten
+    apples: Tensor  # int64, eaten
+    poisons: Tensor  # int64, eaten
+    collided: Tensor  # bool: a wall stopped the agent
+    eaten: Tensor  # (K,) int64: places in an (N, S) array laid flat
+    vanished: Tensor  # (V,) int64: likewise, of age
+
+    @property
+    def reward(self) -> Tensor:
+        """The reward, (N,)."""
+        return self.proximity + self.forward + self.digestion
