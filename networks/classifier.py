@@ -59,7 +59,7 @@ class Classifier(nn.Module):
         prepare: nn.Module | None = None,
         frozen: bool = False,
     ) -> None:
-        """Join `body`, (B, ...) -> (B, F), and `head`, (B, F) -> (B, K); `prepare` brings inputs to the body's shape."""
+        """Join `body`, (B, ...) -> (B, F), and `head`, (B, F) -> (B, K); `prepare` makes inputs what `body` sees."""
         super().__init__()
         self.prepare = nn.Identity() if prepare is None else prepare
         self.body = body

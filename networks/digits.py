@@ -54,7 +54,7 @@ class Data:
     def with_train_size(self, size: int, seed: int) -> Data:
         """Return the data with only `size` training examples, drawn by `seed`; the test data stay as they are."""
         if not 1 <= size <= len(self.train):
-            raise DataError(f"{self.name} has {len(self.train):,} training examples: {size:,} cannot be drawn from them")
+            raise DataError(f"{self.name} has {len(self.train):,} training examples: {size:,} cannot be drawn of them")
         order = torch.randperm(len(self.train), generator=torch.Generator().manual_seed(seed))
         return replace(self, train=self.train.take(order[:size]))
 
@@ -129,7 +129,7 @@ def _split(name: str, whole: Examples, classes: tuple[str, ...]) -> Data:
     for label, title in enumerate(classes):
         members = np.flatnonzero(whole.y.numpy() == label)
         if len(members) < 2:
-            raise DataError(f"class {title!r} of {name} has {len(members)} examples: two or more are needed, one to test")
+            raise DataError(f"class {title!r} of {name} has {len(members)} examples: two or more are needed")
         held += rng.permutation(members)[: max(1, round(TEST_SHARE * len(members)))].tolist()
     chosen = torch.zeros(len(whole), dtype=torch.bool)
     chosen[held] = True

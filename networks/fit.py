@@ -130,7 +130,7 @@ def step_size(fraction: float) -> float:
 
 
 def disturb(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Return images (B, C, H, W), float32 in 0..1, each shifted, turned and scaled a little; black comes in from outside.
+    """Return images (B, C, H, W), float32 in 0..1, each shifted, turned and scaled a little; black comes in at edges.
 
     Shifts up to 7% of the side (2 pixels of 28), turns up to 10 degrees, scales 0.9 to 1.1, all uniform.
     """

@@ -122,7 +122,8 @@ def read_pairs(folder: Path) -> list[NDArray[np.uint8]]:
         if images.ndim != 3 or labels.shape != images.shape[:1]:
             raise DataError(f"{path} holds {images.shape} numbers, which do not fit labels of shape {labels.shape}")
     if arrays[0].shape[1:] != arrays[2].shape[1:]:
-        raise DataError(f"{paths[2]} has images of {arrays[2].shape[1:]} pixels, the training set {arrays[0].shape[1:]}")
+        sizes = arrays[2].shape[1:], arrays[0].shape[1:]
+        raise DataError(f"{paths[2]} has images of {sizes[0]} pixels, the training set {sizes[1]}")
     if arrays[3].max(initial=0) > arrays[1].max(initial=0):
         raise DataError(
             f"{paths[3]} has label {arrays[3].max()}, out of range: the training set's go to {arrays[1].max(initial=0)}"

@@ -21,9 +21,9 @@ def polynomial_fits(
 ) -> list[PolynomialFit]:
     """Return the maximum-likelihood polynomial's errors for each degree, on y = sin(pi x) + Gaussian noise in [-1, 1].
 
-    Under Gaussian noise maximum likelihood is least squares. Legendre polynomials are the basis: the same polynomials as
-    with powers of x, but solvable without loss of digits. noise: its standard deviation. Raises ValueError for a degree
-    that the points do not determine.
+    Under Gaussian noise maximum likelihood is least squares. Legendre polynomials are the basis: the same polynomials
+    as with powers of x, but solvable without loss of digits. noise: its standard deviation. Raises ValueError for a
+    degree that the points do not determine.
     """
     if min(degrees) < 0 or max(degrees) >= points:
         raise ValueError(f"{points} points determine polynomials of degree 0 to {points - 1}, not {max(degrees)}")

@@ -27,7 +27,7 @@ from rlrun.networks.qnetwork import QNetwork
 @pytest.mark.parametrize("in_shape", [(1, 8, 8), (1, 28, 28), (3, 20, 24)])
 def test_every_rung_gives_probabilities_for_images_of_any_size(network: str, in_shape: tuple[int, ...]) -> None:
     if in_shape[0] == 3 and network in ("lenet", "nature"):
-        with pytest.raises(ValueError, match="grey|channels"):
+        with pytest.raises(ValueError, match=r"grey|channels"):
             build_classifier(network, in_shape, 10)
         return
     made = build_classifier(network, in_shape, 10).eval()
