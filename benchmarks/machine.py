@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("rlrun", "torch", "numpy", "gymnasium", "ale-py", "stable-baselines3", "opencv-python-headless")
+PACKAGES = ("rlrun", "torch", "numpy", "scikit-learn", "gymnasium", "ale-py", "stable-baselines3", "opencv-python-headless")
 
 
 def describe() -> dict[str, Any]:

@@ -48,7 +48,7 @@ def draw_plane(left: Figure | SubFigure, right: Figure | SubFigure, model: Model
     axes = left.subplots()
     axes.pcolormesh(grid[..., 0], grid[..., 1], (p > 0.5).astype(int), cmap=shades, vmin=0, vmax=1, shading="nearest")
     axes.contour(grid[..., 0], grid[..., 1], p, levels=[0.1, 0.5, 0.9], colors="#1f2733", linewidths=(0.5, 1.4, 0.5))
-    axes.scatter(*x.T, c=colors, s=26, edgecolors="white", linewidths=0.7, zorder=3)
+    axes.scatter(x[:, 0], x[:, 1], c=colors, s=26, edgecolors="white", linewidths=0.7, zorder=3)
     axes.set_aspect("equal")
     axes.grid(False)
     axes.set_title("decision regions", loc="left", fontsize=11)
@@ -59,7 +59,9 @@ def draw_plane(left: Figure | SubFigure, right: Figure | SubFigure, model: Model
     for lines in (moved, moved.transpose(1, 0, 2)):
         for line in lines:
             axes.plot(*line.T, color="#b9c0cb", linewidth=0.8, zorder=1)
-    axes.scatter(*moved.reshape(-1, 2).T, c=np.where(p[::4, ::4].ravel() > 0.5, LIGHT_GREEN, LIGHT_RED), s=12, zorder=2)
-    axes.scatter(*warped(model, x).T, c=colors, s=26, edgecolors="white", linewidths=0.7, zorder=3)
+    shade = np.where(p[::4, ::4].ravel() > 0.5, LIGHT_GREEN, LIGHT_RED)
+    axes.scatter(moved[..., 0].ravel(), moved[..., 1].ravel(), c=shade, s=12, zorder=2)
+    seen = warped(model, x)
+    axes.scatter(seen[:, 0], seen[:, 1], c=colors, s=26, edgecolors="white", linewidths=0.7, zorder=3)
     axes.grid(False)
     axes.set_title("as the first two neurons of the last hidden layer see it", loc="left", fontsize=11)

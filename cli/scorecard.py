@@ -94,7 +94,8 @@ def draw(result: Result, out: Path) -> None:
             f"{about['parameters']:,} parameters",
             fontsize=15, fontweight="bold", x=0.01, ha="left",
         )  # fmt: skip
-        left, middle, right = figure.subfigures(1, 3, width_ratios=(1, 1, 1))
+        parts: Any = figure.subfigures(1, 3)
+        left, middle, right = parts
         _draw_fit(left, result)
         if result.model.in_shape == (2,):
             draw_plane(middle, right, result.model, result.data)

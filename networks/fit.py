@@ -149,7 +149,7 @@ def predict(network: Classifier, x: Tensor) -> Tensor:
     """Return the logits, (n, K), of inputs (n, ...), in `eval()` and without gradients."""
     was = network.training
     network.eval()
-    logits = torch.cat([network.logits(part) for part in x.split(PREDICT_BATCH)])
+    logits = torch.cat([network.logits(x[at : at + PREDICT_BATCH]) for at in range(0, len(x), PREDICT_BATCH)])
     network.train(was)
     return logits
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,11 +24,11 @@ from rlrun.networks.fit import score
 TINY = {"learning_starts": 100, "replay_capacity": 500, "num_envs": 2, "hidden": "16", "layer_norm": "false"}
 
 
-def closing(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
+def closing(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
     assert run(cli, ["classify", *arguments, "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert all(row["kind"] == "progress" for row in rows[:-1])
-    last: dict[str, object] = rows[-1]
+    last: dict[str, Any] = rows[-1]
     return last
 
 
@@ -38,7 +39,7 @@ def test_the_networks_offered_are_those_that_exist() -> None:
 def test_json_ends_with_the_accuracies_of_the_saved_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     last = closing(capsys, "--network", "logistic", "--epochs", "3", "--dir", str(tmp_path))
     assert last["parameters"] == 650
-    assert last["seconds"] > 0  # type: ignore[operator]
+    assert last["seconds"] > 0
     model = rlrun.load(str(last["folder"]))
     data = load_data("digits")
     assert score(model.network, data.test).accuracy == last["test_accuracy"]
@@ -77,7 +78,7 @@ def test_seeds_give_means_and_an_interval(tmp_path: Path, capsys: pytest.Capture
     by_seed = last["test_accuracy_by_seed"]
     assert isinstance(by_seed, list)
     assert len(set(by_seed)) > 1
-    low, high = last["test_accuracy_interval"]  # type: ignore[misc]
+    low, high = last["test_accuracy_interval"]
     half = 4.3027 * np.std(by_seed, ddof=1) / np.sqrt(3)  # Student's t with two degrees of freedom
     assert (low, high) == pytest.approx((np.mean(by_seed) - half, np.mean(by_seed) + half), abs=1e-4)
     assert (last["dropout"], last["train_size"], last["seeds"]) == (0.5, 60, [0, 1, 2])
@@ -104,7 +105,7 @@ def test_a_taxonomy_gives_coarse_answers(tmp_path: Path, capsys: pytest.CaptureF
     groups.write_text(json.dumps({"even": list("02468"), "odd": list("13579")}))
     arguments = ("--network", "logistic", "--epochs", "2", "--dir", str(tmp_path), "--taxonomy", str(groups))
     last = closing(capsys, *arguments)
-    assert last["coarse_accuracy"] > last["test_accuracy"]  # type: ignore[operator]
+    assert last["coarse_accuracy"] > last["test_accuracy"]
 
 
 def test_the_plane_is_divided_and_warped_as_the_network_sees_it(tmp_path: Path) -> None:

@@ -14,16 +14,16 @@ def fitted(data: Data, network: str, seed: int = 0, **options: float) -> tuple[t
     torch.manual_seed(seed)
     hidden = options.pop("hidden", None)
     made = build_classifier(network, data.in_shape, len(data.classes), hidden=(int(hidden),) * 2 if hidden else None)
-    told = [each.log_likelihood for each in fit(made, data.train, seed=seed, **options)]  # type: ignore[arg-type]
+    told = [each.log_likelihood for each in fit(made, data.train, seed=seed, **options)]
     return made, told
 
 
 def test_a_line_fails_on_the_circle_and_the_38_parameters_do_not() -> None:
     data = load_data("circle")
     line, _ = fitted(data, "logistic", epochs=60, batch_size=10, learning_rate=3e-2)
-    assert score(line, data.train).accuracy < 0.7  # type: ignore[arg-type]
+    assert score(line, data.train).accuracy < 0.7
     bent, told = fitted(data, "mlp", epochs=150, batch_size=10, learning_rate=3e-2, weight_decay=1e-2)
-    assert score(bent, data.train).accuracy == 1.0  # type: ignore[arg-type]
+    assert score(bent, data.train).accuracy == 1.0
     assert told[-1] > -0.1 > told[0]
 
 
@@ -32,7 +32,7 @@ def test_digits_are_learned_and_the_deeper_network_knows_more() -> None:
     accuracy = {}
     for network in ("logistic", "mlp"):
         made, _ = fitted(data, network, epochs=10, batch_size=32)
-        accuracy[network] = score(made, data.test).accuracy  # type: ignore[arg-type]
+        accuracy[network] = score(made, data.test).accuracy
     assert 0.85 < accuracy["logistic"] < accuracy["mlp"]
     assert accuracy["mlp"] > 0.94
 
@@ -77,7 +77,7 @@ def test_a_score_counts_by_true_class_and_guess_and_names_the_worst_mistakes() -
 
     p = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.9, 0.0], [0.6, 0.3, 0.1], [0.2, 0.1, 0.7]])
     y = torch.tensor([0, 0, 1, 2])
-    found = score(Fixed(), Examples((p + 1e-12).log(), y))  # type: ignore[arg-type]
+    found = score(Fixed(), Examples((p + 1e-12).log(), y))
     assert found.accuracy == 0.5
     assert found.confusion.tolist() == [[1, 1, 0], [1, 0, 0], [0, 0, 1]]
     assert found.log_likelihood == pytest.approx((math.log(0.7) + math.log(0.1) + math.log(0.3) + math.log(0.7)) / 4)
