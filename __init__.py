@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .cli.classify import classify as classify
+    from .cli.inspect import inspect as inspect
     from .cli.model import Model as Model
     from .cli.player import Player as Player
     from .cli.player import load as load
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from .envs import make as make
 
 __version__ = "0.1.0"
-__all__ = ["Model", "Player", "Run", "__version__", "classify", "load", "make", "train"]
+__all__ = ["Model", "Player", "Run", "__version__", "classify", "inspect", "load", "make", "train"]
 
 # Loaded at first use: torch and gymnasium take their time, and most imports need one of them at most.
 _LAZY = {
@@ -23,6 +24,7 @@ _LAZY = {
     "Player": ".cli.player",
     "Run": ".cli.run",
     "classify": ".cli.classify",
+    "inspect": ".cli.inspect",
     "load": ".cli.player",
     "make": ".envs",
     "train": ".cli.train",

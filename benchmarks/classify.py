@@ -12,14 +12,15 @@ import io
 import json
 import tempfile
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import describe
 from scipy.stats import t
 
 import rlrun
-from machine import describe
 from rlrun.cli.errors import run
 from rlrun.cli.main import cli
 from rlrun.networks.polynomial import polynomial_fits
@@ -64,7 +65,7 @@ def ladder(data: list[str], options: argparse.Namespace) -> dict[str, Any]:
         classified(["--network", network, *data, "--seeds", str(options.seeds)], options.quick)
         for network in ("logistic", "mlp", "cnn")
     ]
-    steps = [paired(below, above) for below, above in zip(lines[:-1], lines[1:], strict=True)]
+    steps = [paired(below, above) for below, above in pairwise(lines)]
     return {"lines": lines, "each_rung_above_the_last": steps}
 
 
@@ -86,9 +87,7 @@ def blocks(data: list[str], options: argparse.Namespace) -> dict[str, Any]:
 def points(options: argparse.Namespace) -> dict[str, Any]:
     plans = [(network, data) for data in ("circle", "spiral", "simple") for network in ("logistic", "mlp")]
     seeds = str(options.seeds)
-    return {
-        "lines": [classified(["--network", n, "--data", d, "--seeds", seeds], options.quick) for n, d in plans]
-    }
+    return {"lines": [classified(["--network", n, "--data", d, "--seeds", seeds], options.quick) for n, d in plans]}
 
 
 def polynomial(options: argparse.Namespace) -> dict[str, Any]:

@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from .errors import DIVERGED, ENVIRONMENT, USAGE, CommandError
+from .errors import ENVIRONMENT, CommandError
 from .options import Count
 
 if TYPE_CHECKING:
-    from ..networks.digits import Data
     from .model import Model
     from .scorecard import Result
 
 NETWORKS = ("logistic", "mlp", "cnn", "lenet", "inception", "se-resnet", "nature")  # a test compares with `networks`
-NATURAL_DISTORTION = ("cnn", "lenet", "inception", "se-resnet", "nature")  # `augment` is their default on digits
-LARGE = 5_000  # training examples
-
-
-class Recipe(NamedTuple):
-    """How long and how fast a fit goes."""
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    augment: bool
-    hidden: tuple[int, ...] | None
-
-
-def recipe(data: Data, network: str) -> Recipe:
-    """Return what is done where nothing else is asked for."""
-    if len(data.in_shape) != 3:
-        wide = (32, 32) if data.name == "spiral" and network == "mlp" else None
-        return Recipe(300, 10, 1e-2 if data.name == "spiral" else 3e-2, 1e-4 if wide else 1e-2, False, wide)
-    augment = network in NATURAL_DISTORTION and data.name == "mnist"  # 8 x 8 pixels are too few to turn
-    if len(data.train) >= LARGE:
-        return Recipe(8, 128, 2e-3, 1e-4, augment, None)
-    return Recipe(40, 32, 2e-3, 1e-4, augment, None)
 
 
 @click.command()
@@ -112,8 +84,9 @@ def classify(
     Arguments are the command's options; None is the recipe's own value. Raises CommandError, one sentence.
     """
     from ..agents.config import nearest
-    from ..networks.digits import load_data
+    from ..networks.digits import NAMES, load_data
     from ..networks.idx import DataError
+    from .lesson import Plan, fit_one
     from .scorecard import announce, announce_seeds
 
     if network not in NETWORKS:
@@ -124,14 +97,18 @@ def classify(
         raise CommandError("logistic regression has no hidden neurons: leave out --hidden and --dropout, or take mlp")
     try:
         found = load_data(data, data_dir)
-        groups = None if taxonomy is None else read_taxonomy(Path(taxonomy), found.classes)
+        plan = Plan(
+            network=network, source=data if data in NAMES else str(Path(data).resolve()),
+            data_dir=None if data_dir is None else str(Path(data_dir).resolve()),
+            hidden=None if hidden is None else tuple(hidden), dropout=dropout, augment=augment, epochs=epochs,
+            batch_size=batch_size, learning_rate=learning_rate, body_from=body_from, freeze=freeze,
+            taxonomy=None if taxonomy is None else read_taxonomy(Path(taxonomy), found.classes),
+            directory=Path(directory), as_json=as_json,
+        )  # fmt: skip
         results = []
         for number in range(seed, seed + seeds):
             drawn = found if train_size is None else found.with_train_size(train_size, number)
-            result = _fit_one(
-                drawn, network, number, hidden, dropout, augment, epochs, batch_size, learning_rate, body_from, freeze,
-                groups, Path(directory), as_json,
-            )  # fmt: skip
+            result = fit_one(drawn, number, plan)
             results.append(result)
             if not as_json:
                 announce(result)
@@ -193,101 +170,6 @@ def read_taxonomy(path: Path, classes: Sequence[str]) -> tuple[list[str], list[i
         raise CommandError(f"{path} names {strangers[0]!r}, which is no class{hint}", ENVIRONMENT)
     belongs = dict(owner)
     return names, [names.index(belongs[fine]) for fine in classes]
-
-
-def _fit_one(
-    data: Data,
-    network: str,
-    seed: int,
-    hidden: Sequence[int] | None,
-    dropout: float,
-    augment: bool | None,
-    epochs: int | None,
-    batch_size: int | None,
-    learning_rate: float | None,
-    body_from: str | Path | None,
-    freeze: bool,
-    taxonomy: tuple[list[str], list[int]] | None,
-    directory: Path,
-    as_json: bool,
-) -> Result:
-    """Fit, score, save and draw one classifier."""
-    import torch
-
-    from ..networks.classifier import classifier_on, coarsen, parameter_count
-    from ..networks.fit import fit, score
-    from .fitting import fit_view
-    from .model import Model, build, new_folder
-    from .run import append_metrics
-    from .scorecard import Result, draw
-
-    usual = recipe(data, network)
-    chosen = usual._replace(
-        epochs=epochs or usual.epochs,
-        batch_size=batch_size or usual.batch_size,
-        learning_rate=learning_rate or usual.learning_rate,
-        augment=usual.augment if augment is None else augment,
-        hidden=usual.hidden if hidden is None else tuple(hidden),
-    )
-    if chosen.augment and len(data.in_shape) != 3:
-        raise CommandError("--augment turns and shifts images: leave it out for points")
-    description: dict[str, Any] = {
-        "network": network if body_from is None else "body-from", "data": data.name, "classes": list(data.classes),
-        "in_shape": list(data.in_shape), "hidden": chosen.hidden and list(chosen.hidden), "dropout": dropout,
-        "body": None, "frozen": freeze, "seed": seed, "train_size": len(data.train), "test_size": len(data.test),
-        "epochs": chosen.epochs, "batch_size": chosen.batch_size, "learning_rate": chosen.learning_rate,
-        "weight_decay": chosen.weight_decay, "augment": chosen.augment,
-    }  # fmt: skip
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            if body_from is not None:
-                from .reuse import body_of
-
-                body, description["body"] = body_of(body_from, directory)
-                made = classifier_on(
-                    body, data.in_shape, len(data.classes), hidden=chosen.hidden or (), dropout=dropout, frozen=freeze
-                )
-            else:
-                made = build(description)
-    except ValueError as error:
-        raise CommandError(str(error), USAGE) from None
-    title = f"{description['network']} on {data.name}, seed {seed}"
-    folder = new_folder(directory, f"{data.name}-{description['network']}-s{seed}")
-    try:
-        began = time.perf_counter()
-        history = []
-        with fit_view(as_json, title) as show:
-            for fitting in fit(
-                made, data.train, data.test, epochs=chosen.epochs, batch_size=chosen.batch_size,
-                learning_rate=chosen.learning_rate, weight_decay=chosen.weight_decay, augment=chosen.augment, seed=seed,
-            ):  # fmt: skip
-                if fitting.log_likelihood != fitting.log_likelihood:
-                    raise CommandError("the fit diverged: take a smaller --learning-rate", DIVERGED)
-                history.append(fitting)
-                show(fitting)
-        seconds = time.perf_counter() - began
-        train, test = score(made, data.train), score(made, data.test)
-        description |= {
-            "parameters": parameter_count(made), "seconds": seconds,
-            "train_accuracy": train.accuracy, "test_accuracy": test.accuracy,
-            "train_log_likelihood": train.log_likelihood, "test_log_likelihood": test.log_likelihood,
-        }  # fmt: skip
-        if taxonomy is not None:
-            coarse_of = torch.tensor(taxonomy[1])
-            guess = coarsen(test.probabilities, coarse_of).argmax(1)
-            description["coarse_accuracy"] = float((guess == coarse_of[data.test.y]).float().mean())
-            description["taxonomy"] = {"names": taxonomy[0], "coarse_of": taxonomy[1]}
-        model = Model(made, description, folder)
-        model.save()
-        append_metrics(folder / "metrics.jsonl", [vars(fitting) for fitting in history])
-        result = Result(model, data, history, train, test)
-        draw(result, folder / "classify.png")
-    except BaseException:
-        with contextlib.suppress(OSError):
-            shutil.rmtree(folder)
-        raise
-    return result
 
 
 def _widths(text: str) -> tuple[int, ...]:

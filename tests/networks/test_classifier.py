@@ -1,5 +1,7 @@
 """Classifiers: their probabilities, their likelihood, the ladder, and the body they share with Q-networks."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -157,7 +159,7 @@ def test_polynomials_of_a_higher_degree_fit_better_and_predict_worse() -> None:
     for seed in range(5):
         fits = polynomial_fits(range(12), seed=seed)
         errors = [fit.train_error for fit in fits]
-        assert all(after <= before + 1e-9 for before, after in zip(errors[:-1], errors[1:], strict=True))
+        assert all(after <= before + 1e-9 for before, after in pairwise(errors))
         train.append(errors)
         test.append([fit.test_error for fit in fits])
     assert np.mean(train, 0)[11] < 1e-8  # through all 12 points
