@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 MAPS = 12  # feature maps of a layer that are drawn
 UNITS = 6
 OUTPUTS = 6
+BATCH = 200
 Answer = tuple[dict[str, NDArray[Any]], list[str]]
 
 
@@ -55,23 +56,20 @@ def draw_activations(subject: Subject, request: Request, out: Path) -> Answer:
     """Draw what every layer makes of one input: feature maps as images, dense layers as bars."""
     x = subject.x[request.index]
     seen = activations(subject.network, x[None], None if request.layer is None else [request.layer])
-    shown = {name: value[0].flatten(1) if value.dim() == 2 else value[0] for name, value in seen.items()}
+    shown = {name: value[0] for name, value in seen.items()}
     rows = [name for name in shown if not name.endswith("flatten")]
     figure = _figure(13, 1.25 * (len(rows) + 1), f"{subject.title}: input {request.index}, layer by layer")
-    grid = figure.add_gridspec(len(rows) + 1, MAPS + 1, width_ratios=(1.7, *([1] * MAPS)))
-    _show(figure.add_subplot(grid[0, 1]), x, subject)
-    _label(figure.add_subplot(grid[0, 0]), "input")
-    for row, name in enumerate(rows, start=1):
+    grid = figure.subplots(len(rows) + 1, 2, width_ratios=(1.7, MAPS))
+    _label(grid[0, 0], "input")
+    _show(grid[0, 1], x, subject)
+    for (label, axes), name in zip(grid[1:], rows, strict=True):
         value = shown[name]
         kind = type(layer_named(subject.network, name)).__name__
-        _label(figure.add_subplot(grid[row, 0]), f"{name}\n{kind} {'x'.join(map(str, seen[name].shape[1:]))}")
+        _label(label, f"{name}\n{kind} {'x'.join(map(str, seen[name].shape[1:]))}")
         if value.dim() == 3:
-            for column, one in enumerate(value[:MAPS], start=1):
-                axes = figure.add_subplot(grid[row, column])
-                axes.imshow(one.numpy(), cmap="magma")
-                axes.axis("off")
+            axes.imshow(_side_by_side(value[:MAPS]), cmap="magma")
+            axes.axis("off")
         else:
-            axes = figure.add_subplot(grid[row, 1:])
             axes.bar(np.arange(value.numel()), value.flatten().numpy(), width=1.0, color=COLORS[0])
             axes.tick_params(labelsize=7)
     _save(figure, out)
@@ -99,16 +97,22 @@ def draw_top(subject: Subject, request: Request, out: Path) -> Answer:
             name = "" if subject.y is None else f"{subject.outputs[int(subject.y[index])]}  "
             axes.set_title(f"{name}{float(values[index, unit]):.2f}", fontsize=8, color=FAINT)
     _save(figure, out)
+    return arrays, [] if subject.y is None else _best_neurons(values, subject.y, subject.outputs)
+
+
+def _best_neurons(values: Tensor, y: Tensor, names: tuple[str, ...]) -> list[str]:
+    """Return a sentence about the best single neuron for each class (the cat neuron), from unit values (n, U)."""
     notes = []
-    for label, name in enumerate(subject.outputs if subject.y is not None else ()):
-        is_class = subject.y == label
+    for label, name in enumerate(names):
+        is_class = y == label
         found = best_neuron(values, is_class)
-        share = max(float(is_class.float().mean()), 1 - float(is_class.float().mean()))
+        share = float(is_class.float().mean())
+        side = "above" if found.above else "below"
         notes.append(
-            f"the best single neuron for {name} is unit {found.unit}: {found.accuracy:.2%} right with a threshold of "
-            f"{found.threshold:.3g}, against {share:.2%} for always the same answer"
+            f"the best single neuron for {name} is unit {found.unit}: {found.accuracy:.2%} right if taken for one "
+            f"{side} {found.threshold:.3g}, against {max(share, 1 - share):.2%} for always the same answer"
         )
-    return arrays, notes
+    return notes
 
 
 def draw_optimal(subject: Subject, request: Request, out: Path) -> Answer:
@@ -118,9 +122,11 @@ def draw_optimal(subject: Subject, request: Request, out: Path) -> Answer:
     columns = 3 if subject.sees_images else 2
     figure = _figure(2.6 * len(outputs) + 0.8, 2.5 * columns + 0.7, f"{subject.title}: optimal stimuli")
     grid = figure.subplots(columns, len(outputs), squeeze=False)
-    arrays, notes = {}, []
+    arrays: dict[str, NDArray[Any]] = {}
+    notes: list[str] = []
     with torch.no_grad():
-        real = torch.cat([scores(subject.network, part) for part in torch.split(subject.x, 200)])  # type: ignore[no-untyped-call]
+        parts = [scores(subject.network, subject.x[at : at + BATCH]) for at in range(0, len(subject.x), BATCH)]
+        real = torch.cat(parts)
     for column, output in enumerate(outputs):
         name = subject.outputs[output]
         objective = output_objective(subject.network, output, advantage=agent)
@@ -278,6 +284,15 @@ def _show(axes: Any, x: Tensor, subject: Subject) -> None:
     else:
         axes.bar(range(x.numel()), x.numpy(), color=COLORS[0])
         axes.tick_params(labelsize=7)
+
+
+def _side_by_side(maps: Tensor) -> NDArray[Any]:
+    """Return feature maps (U, H, W) as one picture, (H, MAPS (W + 1) - 1), a gap between two of them."""
+    height, width = maps.shape[1:]
+    picture = np.full((height, MAPS * (width + 1) - 1), np.nan, np.float32)
+    for number, one in enumerate(maps.numpy()):
+        picture[:, number * (width + 1) : number * (width + 1) + width] = one
+    return picture
 
 
 def _picture(x: Tensor) -> NDArray[Any]:

@@ -57,9 +57,9 @@ def best_neuron(values: Tensor, is_class: Tensor) -> BestNeuron:
     above = int(high.max()) >= int(low.max())
     table = high if above else low
     place, unit = divmod(int(table.argmax()), values.shape[1])
-    column = ordered[:, unit]
+    column = ordered[:, unit].tolist()
     ends = [column[0] - 1, *column, column[-1] + 1]
-    threshold = float((ends[place] + ends[place + 1]) / 2)
+    threshold = (ends[place] + ends[place + 1]) / 2
     return BestNeuron(unit, threshold, int(table.max()) / n, above)
 
 
