@@ -11,6 +11,7 @@ import rich_click as click
 from numpy.typing import NDArray
 
 from .errors import USAGE, CommandError
+from .run import Run
 
 QUESTIONS = ("activations", "top", "optimal", "saliency", "dream", "style")
 IMAGES_ONLY = ("dream", "style")
@@ -60,7 +61,7 @@ def command(run: str, questions: tuple[str, ...], list_layers: bool, **options: 
 
 
 def inspect(
-    run: str | Path,
+    run: str | Path | Run,
     questions: Sequence[str] = (),
     *,
     layer: str | None = None,
@@ -85,7 +86,8 @@ def inspect(
     for question in questions:
         if question not in QUESTIONS:
             raise CommandError(f"unknown question {question!r}{nearest(question, QUESTIONS)}")
-    found = subject_of(run, Path(directory), data_dir, seed, states)
+    name = run.folder if isinstance(run, Run) else run
+    found = subject_of(name, Path(directory), data_dir, seed, states)
     if index >= len(found.x):
         raise CommandError(f"--input {index} is not there: the inputs are 0 to {len(found.x) - 1}")
     if output is not None and output not in found.outputs:
