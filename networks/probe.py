@@ -29,7 +29,8 @@ def layer_named(network: nn.Module, name: str) -> nn.Module:
     """Return the module called `name`; raise ProbeError with the nearest names if there is none."""
     known = dict(network.named_modules())
     if name in known and name:
-        return known[name]
+        found: nn.Module = known[name]
+        return found
     names = layer_names(network)
     close = difflib.get_close_matches(name, names, 3, cutoff=0.4) or names
     raise ProbeError(f"there is no layer {name!r}; {'nearest are' if len(close) < len(names) else 'there are'} "

@@ -104,21 +104,22 @@ def optimum_at_norm(
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(1, *shape, generator=generator) if start is None else start.detach().float()[None].clone()
     x = x * (norm / x.norm())
-    best, most = x, -math.inf
+    best: Tensor = x[0]
+    most = -math.inf
     with evaluating(network):
         for step in range(steps + 1):
             x.requires_grad_(True)
             value = objective(x)
             (gradient,) = torch.autograd.grad(value.sum(), x)
             if float(value.detach()) > most:
-                best, most = x.detach(), float(value.detach())
+                best, most = x.detach()[0], float(value.detach())
             length = gradient.norm()
             if float(length) == 0:  # a silent unit: look elsewhere
                 gradient, length = torch.randn(x.shape, generator=generator), torch.ones(())
             rate = 0.5 * 0.01 ** (step / max(steps, 1))
             x = x.detach() + rate * norm * gradient / length
             x = x * (norm / x.norm())
-    return best[0]
+    return best
 
 
 def optimum_in_box(
