@@ -6,6 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .cli.classify import classify as classify
+    from .cli.inspect import inspect as inspect
+    from .cli.model import Model as Model
     from .cli.player import Player as Player
     from .cli.player import load as load
     from .cli.run import Run as Run
@@ -15,10 +18,19 @@ if TYPE_CHECKING:
 from .envs.waterworld.register import register
 
 __version__ = "0.1.0"
-__all__ = ["Player", "Run", "__version__", "load", "make", "train"]
+__all__ = ["Model", "Player", "Run", "__version__", "classify", "inspect", "load", "make", "train"]
 
 # Loaded at first use: torch takes its time, and many imports do not need it.
-_LAZY = {"Player": ".cli.player", "Run": ".cli.run", "load": ".cli.player", "make": ".envs", "train": ".cli.train"}
+_LAZY = {
+    "Model": ".cli.model",
+    "Player": ".cli.player",
+    "Run": ".cli.run",
+    "classify": ".cli.classify",
+    "inspect": ".cli.inspect",
+    "load": ".cli.player",
+    "make": ".envs",
+    "train": ".cli.train",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -66,6 +66,12 @@ def _build_head(config: Config, features: int, actions: int) -> ActionHead:
     )
 
 
+def _outline(body: nn.Module) -> str:
+    """Return a body's kind and the shapes of its weights, for an error."""
+    shapes = ", ".join("x".join(map(str, weight.shape)) for weight in body.parameters() if weight.dim() > 1)
+    return f"{type(body).__name__}({shapes})"
+
+
 class DQN:
     """Q-learning with a target network (Mnih et al. 2015), and all of its variants: they are settings.
 
@@ -174,6 +180,19 @@ class DQN:
     def copy_to_target(self) -> None:
         """Make the target network equal to the online network, noise included."""
         self.target.load_state_dict(self.online.state_dict())
+
+    def take_body(self, body: nn.Module) -> None:
+        """Start both networks from the weights of `body`, such as a classifier's, before anything was learned.
+
+        Raises ValueError if it is not a body of the same shape.
+        """
+        mine, theirs = self.online.body.state_dict(), body.state_dict()
+        shapes = [{name: tuple(value.shape) for name, value in state.items()} for state in (mine, theirs)]
+        if type(body) is not type(self.online.body) or shapes[0] != shapes[1]:
+            raise ValueError(f"the agent's body is {_outline(self.online.body)}, which {_outline(body)} cannot start")
+        self.online.body.load_state_dict(theirs)
+        self.optimiser = Optimiser(self.online, self.config)  # its float32 masters were copies of the old weights
+        self.copy_to_target()
 
     def drain(self) -> tuple[float, float] | None:
         """Return the means of loss and of max_a Q since the last call, or None: waits for the device."""

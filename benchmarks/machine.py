@@ -9,7 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("rlrun", "torch", "numpy", "gymnasium", "ale-py", "stable-baselines3", "opencv-python-headless")
+PACKAGES = (
+    "rlrun", "torch", "numpy", "scikit-learn", "gymnasium", "ale-py", "stable-baselines3", "opencv-python-headless",
+)  # fmt: skip
 
 
 def describe() -> dict[str, Any]:

@@ -51,9 +51,9 @@ def measure(
 
     from ..agents.evaluate import evaluate
     from ..envs import human_normalised, make, reference_scores
-    from .player import load
+    from .player import load_player
 
-    player = load(run, checkpoint=checkpoint)
+    player = load_player(run, checkpoint=checkpoint)
     epsilon = player.config.evaluation_epsilon if epsilon is None else epsilon
     protocol = player.protocol if protocol is None else protocol
     seed = player.seed + SEED_OFFSET if seed is None else seed

@@ -14,6 +14,8 @@ COMMANDS = {  # name -> module, line of help
     "train": "Train an agent, save it, and tell how good it is.",
     "watch": "Watch a trained agent play, with what it expects of every action.",
     "evaluate": "Play whole episodes without learning and tell the score.",
+    "classify": "Fit a classifier on the same networks, test it, and save it.",
+    "inspect": "Look inside a classifier or an agent.",
     "plot": "Draw learning curves.",
     "envs": "List what can be trained.",
     "presets": "List the presets, or compare two.",

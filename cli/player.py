@@ -15,6 +15,7 @@ from ..agents.dqn import DQN
 from ..agents.window import Window, windowed
 from ..envs import World
 from .errors import ENVIRONMENT, CommandError
+from .model import Model, find_model, open_model
 from .run import Run
 from .session import BEST
 
@@ -76,18 +77,27 @@ class Player:
         return torch.as_tensor(np.ascontiguousarray(batch))
 
 
-def load(run: str | Path | Run, *, checkpoint: str = BEST, directory: str | Path = "runs") -> Player:
-    """Return the trained agent of a run.
+def load(run: str | Path | Run, *, checkpoint: str = BEST, directory: str | Path = "runs") -> Player | Model:
+    """Return the trained agent of a run, or the classifier that `rlrun classify` saved.
 
     Args:
-        run: a Run, its folder, its name under `directory`, or "latest".
-        checkpoint: "best" (by the running training score; the newest if there is none yet) or "latest".
+        run: a Run, its folder, its name under `directory`, or "latest"; or a classifier's folder or name.
+        checkpoint: "best" (by the running training score; the newest if there is none yet) or "latest"; agents only.
         directory: the folder of runs.
 
     Raises:
-        CommandError: no such run, or none of its checkpoints can be trusted.
+        CommandError: nothing of that name, or nothing in it that can be trusted.
 
     """
+    if not isinstance(run, Run):
+        folder = find_model(run, Path(directory))
+        if folder is not None:
+            return open_model(folder)
+    return load_player(run, checkpoint=checkpoint, directory=directory)
+
+
+def load_player(run: str | Path | Run, *, checkpoint: str = BEST, directory: str | Path = "runs") -> Player:
+    """Return the trained agent of a run; arguments and errors are `load`'s."""
     if not isinstance(run, Run):
         run = Run.find(run, Path(directory))
     refused: list[str] = []

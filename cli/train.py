@@ -45,6 +45,7 @@ EVALUATION_EPISODES = 100
     help="The folder of runs.",
 )
 @click.option("--resume", metavar="RUN", help="Go on with a run: its folder, its name or latest.")
+@click.option("--body-from", metavar="RUN", help="Start from the body of another run, or of a classifier.")
 @click.option(
     "--evaluate",
     "episodes",
@@ -75,6 +76,7 @@ def train(
     num_envs: int | None = None,
     directory: str | Path = "runs",
     resume: str | Path | None = None,
+    body_from: str | Path | None = None,
     evaluate: int = EVALUATION_EPISODES,
 ) -> Run:
     """Train as `rlrun train` does, with the same progress, and return the run.
@@ -89,6 +91,7 @@ def train(
         num_envs: worlds that step at once.
         directory: the folder of runs.
         resume: a run to go on with.
+        body_from: a run or a classifier whose body's weights this agent starts from.
         evaluate: episodes played at the end.
 
     Raises:
@@ -109,6 +112,7 @@ def train(
         num_envs=num_envs,
         directory=Path(directory),
         resume=None if resume is None else str(resume),
+        body_from=body_from,
         episodes=evaluate,
     )
     if code:
@@ -131,6 +135,7 @@ def _train(
     directory: Path,
     resume: str | None,
     episodes: int,
+    body_from: str | Path | None = None,
     config_file: Path | None = None,
     threads: int | None = None,
     shrink_replay: bool = False,
@@ -147,6 +152,7 @@ def _train(
             "--protocol": protocol,
             "--envs": num_envs,
             "--config": config_file,
+            "--body-from": body_from,
         }
         given = [name for name, value in fixed.items() if value]
         if given:
@@ -174,12 +180,16 @@ def _train(
         contextlib.ExitStack() as stack,
     ):
         shown.say(f"{'training' if fresh else 'training on'} {title}{_circumstances(run)}")
+        from .reuse import start_from
         from .session import Session  # with all of torch behind it: after the first line, not before
         from .tensorboard import tensorboard_writer
 
         try:
             write = stack.enter_context(tensorboard_writer(run)) if tensorboard else None
             session = stack.enter_context(contextlib.closing(Session(run, threads or 0, shrink_replay=shrink_replay)))
+            if body_from is not None:
+                start_from(session.agent, body_from, directory)
+                session.notes.append(f"its body starts with the weights of {body_from}")
         except BaseException:
             if fresh:
                 shutil.rmtree(run.folder, ignore_errors=True)  # nothing has happened in it

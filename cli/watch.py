@@ -50,9 +50,9 @@ def command(
 
         check_output(video)
         find_ffmpeg()
-    from .player import load
+    from .player import load_player
 
-    player = load(run, checkpoint=checkpoint, directory=directory)
+    player = load_player(run, checkpoint=checkpoint, directory=directory)
     if window:
         return watch(player, "window", **options)
     if terminal or (video is None and sys.stdout.isatty()):

@@ -9,12 +9,16 @@ from .pixels import PixelConv, channels_last
 
 
 class ConvLayer(NamedTuple):
-    """One convolution; kernel, stride and padding in pixels, the same along height and width."""
+    """One convolution; kernel, stride and padding in pixels, the same along height and width.
+
+    `pool` = 2 has a 2 x 2 max-pool follow the activation.
+    """
 
     channels: int
     kernel: int
     stride: int
     padding: int = 0
+    pool: int = 1
 
 
 NATURE: tuple[ConvLayer, ...] = (ConvLayer(32, 8, 4), ConvLayer(64, 4, 2), ConvLayer(64, 3, 1))
@@ -63,6 +67,11 @@ class CNN(nn.Module):
             channels = layer.channels
             height = (height + 2 * layer.padding - layer.kernel) // layer.stride + 1
             width = (width + 2 * layer.padding - layer.kernel) // layer.stride + 1
+            if layer.pool > 1:
+                if min(height, width) < layer.pool:
+                    raise ValueError(f"the pool after convolution {number} needs more than {height} x {width} pixels")
+                modules.append(nn.MaxPool2d(layer.pool))
+                height, width = height // layer.pool, width // layer.pool
         self.layers = channels_last(nn.Sequential(*modules))
         self.in_shape = in_shape
         self.out_shape = (channels, height, width)

@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from .blocks import dropping
 from .layers import NoisyLinear
 
 
@@ -15,7 +16,8 @@ class Stream(nn.Module):
 
     The two parts may have different dtypes, see `cast_hidden`: features are cast to whatever a part computes in.
     With `noisy`, every layer is a NoisyLinear. Weights start as PyTorch starts them, U(-1/sqrt(in), 1/sqrt(in)). With
-    `layer_norm`, a LayerNorm stands before every ReLU, and the output layer starts at zero.
+    `layer_norm`, a LayerNorm stands before every ReLU, and the output layer starts at zero. With `dropout`, hidden
+    neurons are turned off with that probability while training.
     """
 
     def __init__(
@@ -25,9 +27,11 @@ class Stream(nn.Module):
         hidden: Sequence[int],
         noisy: bool = False,
         layer_norm: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         """Build one hidden layer for each width in `hidden`, and the output layer."""
         super().__init__()
+        activation = dropping(nn.ReLU, dropout) if dropout else nn.ReLU
         linear: type[nn.Linear] | type[NoisyLinear] = NoisyLinear if noisy else nn.Linear
         widths = [in_features, *hidden]
         layers: list[nn.Module] = []
@@ -35,7 +39,7 @@ class Stream(nn.Module):
             layers.append(linear(before, width))
             if layer_norm:
                 layers.append(nn.LayerNorm(width))
-            layers.append(nn.ReLU())
+            layers.append(activation())
         self.hidden = nn.Sequential(*layers)
         self.output = linear(widths[-1], out_features)
         if layer_norm:
@@ -188,19 +192,23 @@ class QuantileHead(ActionHead):
 
 
 class ProbabilityHead(nn.Module):
-    """A probability for each class: (B, in_features) -> logits (B, classes). What a classifier stands under."""
+    """A probability for each class: (B, in_features) -> logits (B, classes). What a classifier stands under.
 
-    def __init__(self, in_features: int, classes: int, hidden: Sequence[int] = ()) -> None:
+    With `dropout`, its features and its hidden neurons are turned off with that probability while training.
+    """
+
+    def __init__(self, in_features: int, classes: int, hidden: Sequence[int] = (), dropout: float = 0.0) -> None:
         """Build the head; raise ValueError if there are no classes."""
         super().__init__()
         if classes < 1:
             raise ValueError(f"a head needs at least one class, not {classes}")
         self.classes = classes
-        self.stream = Stream(in_features, classes, hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.stream = Stream(in_features, classes, hidden, dropout=dropout)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits (B, K) from features (B, F)."""
-        logits: Tensor = self.stream(features)
+        logits: Tensor = self.stream(self.dropout(features))
         return logits
 
     def probabilities(self, logits: Tensor) -> Tensor:

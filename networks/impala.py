@@ -2,47 +2,10 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
+from .blocks import Residual
 from .pixels import PixelConv, channels_last
-
-
-def _residual_conv(channels: int, spectral: bool) -> nn.Module:
-    """Return a 3 x 3 convolution that keeps the shape, divided by its largest singular value if `spectral`."""
-    conv = nn.Conv2d(channels, channels, 3, padding=1)
-    if not spectral:
-        return conv
-    # PyTorch starts the power iteration with 15 steps from random vectors, which leaves the norm wrong by percents.
-    # The exact vectors of the first weights are cheap to have, and from then on one step a forward pass keeps up.
-    # The weight is a matrix W, (out, in * 3 * 3), here as in Miyato et al. 2018.
-    matrix = conv.weight.detach().flatten(1).double()
-    left = torch.linalg.eigh(matrix @ matrix.T).eigenvectors[:, -1]  # W W^T u = sigma^2 u, the largest comes last
-    right = nn.functional.normalize(matrix.T @ left, dim=0)  # v = W^T u / sigma
-    normed: nn.Module = spectral_norm(conv)
-    normed.get_buffer("parametrizations.weight.0._u").copy_(left)
-    normed.get_buffer("parametrizations.weight.0._v").copy_(right)
-    return normed
-
-
-class Residual(nn.Module):
-    """x + conv(relu(conv(relu(x)))), each ReLU after a layer norm if asked: (B, C, H, W) -> (B, C, H, W)."""
-
-    def __init__(self, channels: int, spectral: bool, layer_norm: bool = False) -> None:
-        """Build the two convolutions."""
-        super().__init__()
-        layers: list[nn.Module] = []
-        for _ in range(2):
-            if layer_norm:
-                layers.append(nn.GroupNorm(1, channels))
-            layers += [nn.ReLU(), _residual_conv(channels, spectral)]
-        self.branch = nn.Sequential(*layers)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the maps with what the branch adds."""
-        added: Tensor = self.branch(x)
-        return x + added
 
 
 class Impala(nn.Module):
@@ -53,8 +16,9 @@ class Impala(nn.Module):
     which the number of features no longer depends on the size of the image; `spectral` puts spectral normalisation on
     the residual convolutions (Schmidt & Schmied 2021), whose power iteration takes one step at every forward pass in
     training mode and none in `eval()`; `layer_norm` normalises each image over channels and positions, with a scale and
-    shift a channel, before every ReLU. uint8 inputs mean 0..255 and are scaled to 0..1; floats are taken as they are.
-    Weights start as PyTorch starts them, and lie in memory with the channels last.
+    shift a channel, before every ReLU; `squeeze` ends every residual branch in a SqueezeExcite of that ratio, which
+    makes the body an SE-ResNet (Hu et al. 2018). uint8 inputs mean 0..255 and are scaled to 0..1; floats are taken as
+    they are. Weights start as PyTorch starts them, and lie in memory with the channels last.
     """
 
     def __init__(
@@ -66,6 +30,7 @@ class Impala(nn.Module):
         pool: int | None = None,
         spectral: bool = False,
         layer_norm: bool = False,
+        squeeze: int = 0,
     ) -> None:
         """Build one stage for each number in `channels`; raise ValueError without stages."""
         super().__init__()
@@ -79,8 +44,8 @@ class Impala(nn.Module):
             layers += [
                 convolution(before, after, 3, padding=1),
                 nn.MaxPool2d(3, stride=2, padding=1),
-                Residual(after, spectral, layer_norm),
-                Residual(after, spectral, layer_norm),
+                Residual(after, spectral, layer_norm, squeeze),
+                Residual(after, spectral, layer_norm, squeeze),
             ]
             before, height, columns = after, (height + 1) // 2, (columns + 1) // 2
         if layer_norm:

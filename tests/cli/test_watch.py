@@ -91,7 +91,7 @@ def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def load(name: str, **_: object) -> FakePlayer:
         return FakePlayer(tmp_path)
 
-    monkeypatch.setattr(player, "load", load)
+    monkeypatch.setattr(player, "load_player", load)
     return tmp_path
 
 

@@ -126,3 +126,14 @@ def test_images_of_another_shape_are_an_error_that_says_both() -> None:
 def test_a_cnn_without_convolutions_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one convolution"):
         CNN((4, 84, 84), [])
+
+
+def test_a_pool_follows_the_activation_and_halves_the_maps() -> None:
+    body = CNN((1, 9, 8), [ConvLayer(3, 3, 1, 1, pool=2), ConvLayer(2, 3, 1, 1)])
+    assert body.out_shape == (2, 4, 4)
+    image = torch.rand(2, 1, 9, 8)
+    maps = torch.relu(body.layers[0](image))
+    assert torch.allclose(body.layers[:3](image), torch.nn.functional.max_pool2d(maps, 2))
+    assert body(image).shape == (2, body.out_features)
+    with pytest.raises(ValueError, match="pool after convolution 1 needs more than 1 x 1"):
+        CNN((1, 3, 3), [ConvLayer(3, 3, 1, pool=2)])

@@ -1,0 +1,102 @@
+"""rlrun inspect: a picture and arrays for each question, for classifiers and agents alike, and bad input."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import rlrun
+from rlrun.cli.errors import ENVIRONMENT, USAGE, run
+from rlrun.cli.inspect import QUESTIONS
+from rlrun.cli.main import cli
+from rlrun.cli.sheets import SHEETS
+from rlrun.networks.digits import load_data
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a small trained CNN."""
+    folder = tmp_path_factory.mktemp("models")
+    made = rlrun.classify("cnn", "digits", epochs=1, train_size=300, directory=folder)
+    where: Path = made.folder
+    return where
+
+
+def test_every_question_has_a_sheet() -> None:
+    assert set(SHEETS) == set(QUESTIONS)
+
+
+def test_all_questions_are_answered_for_a_classifier(digits: Path, tmp_path: Path) -> None:
+    answers = rlrun.inspect(digits, steps=8, out=tmp_path)
+    assert set(answers.sheets) == set(QUESTIONS)
+    for path in answers.sheets.values():
+        with Image.open(path) as picture:
+            assert min(picture.size) > 200
+    x = load_data("digits").test.x
+    assert answers.arrays["activations"]["body.layers.0"].shape == (1, 32, 8, 8)
+    assert answers.arrays["top"]["values"].shape[0] == len(x)
+    optimum = answers.arrays["optimal"]["3: optimum of the same length"]
+    best = answers.arrays["optimal"]["3: best of the test data"]
+    assert np.linalg.norm(optimum) == pytest.approx(np.linalg.norm(best), rel=1e-4)
+    model = rlrun.load(digits)
+    with torch.no_grad():
+        values = [float(model.network.logits(torch.tensor(each)[None])[0, 3]) for each in (best, optimum)]
+        assert values[0] == pytest.approx(float(model.network.logits(x)[:, 3].max()), rel=1e-4)
+    assert values[1] > values[0]
+    assert answers.arrays["dream"]["energy ratios"].min() > 1
+    assert answers.arrays["style"]["style losses"][-1] < answers.arrays["style"]["style losses"][0]
+    assert set(answers.arrays["saliency"]) == {"gradient", "perturbation", "SARFA"}
+    assert any("best single neuron for 7" in note for note in answers.notes["top"])
+
+
+def test_an_agent_that_sees_numbers_is_asked_what_fits(tmp_path: Path) -> None:
+    settings = {"learning_starts": 100, "replay_capacity": 500, "num_envs": 2, "mlp_hidden": "8", "hidden": "8"}
+    made = rlrun.train("CartPole-v1", steps=150, directory=tmp_path, evaluate=0, settings=settings)
+    answers = rlrun.inspect("latest", states=40, steps=20, directory=tmp_path)
+    assert set(answers.sheets) == {"activations", "top", "optimal", "saliency"}
+    assert answers.sheets["top"].parent == made.folder / "inspect"
+    assert answers.arrays["top"]["values"].shape == (40, 8)
+    assert all(np.linalg.norm(each) > 0 for each in answers.arrays["optimal"].values())
+    assert answers.arrays["saliency"]["gradient"].shape == (4,)
+    assert any("from the nearest real input" in note for note in answers.notes["optimal"])
+
+
+def test_an_atari_agent_is_shown_the_frames_that_it_plays(tmp_path: Path) -> None:
+    settings = {"learning_starts": 100, "replay_capacity": 500, "num_envs": 2, "hidden": "16", "width": 0.125}
+    made = rlrun.train("Pong", steps=120, directory=tmp_path, evaluate=0, preset="dqn", settings=settings)
+    answers = rlrun.inspect(made.folder, ["activations", "saliency"], states=8, index=7)
+    assert answers.arrays["activations"]["body.layers.0"].shape == (1, 4, 20, 20)
+    assert answers.arrays["saliency"]["SARFA"].shape == (84, 84)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["tops"], USAGE, "did you mean top"),
+        (["top", "--layer", "body.layer.0"], USAGE, "nearest are body.layers.0"),
+        (["saliency", "--output", "11"], USAGE, "unknown output '11'"),
+        (["saliency", "--input", "100000"], USAGE, "the inputs are 0 to 358"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_questions_are_answered_in_one_sentence(
+    arguments: list[str], code: int, said: str, digits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(cli, ["inspect", str(digits), *arguments]) == code
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert said in message
+
+
+def test_a_network_without_convolutions_has_no_dreams(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = rlrun.classify("mlp", "simple", epochs=1, directory=tmp_path)
+    assert run(cli, ["inspect", str(made.folder), "dream"]) == USAGE
+    assert "no convolutions to dream with" in capsys.readouterr().err
+    assert run(cli, ["inspect", "nothing", "--dir", str(tmp_path)]) == ENVIRONMENT
+
+
+def test_layers_are_listed(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(cli, ["inspect", str(digits), "--layers"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "body.layers.0"
