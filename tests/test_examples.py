@@ -11,6 +11,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "examples"
 EXAMPLES: dict[str, tuple[list[str], str]] = {
     "digits_with_a_q_networks_body.py": (["3"], "8 x 8 digits held out: 9"),
     "look_inside_an_agent.py": ([], "saliency.png"),
+    "train_waterworld.py": (["3000", "200"], "in 200 steps: "),
 }
 
 
