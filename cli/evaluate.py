@@ -8,6 +8,7 @@ from typing import Any
 
 import rich_click as click
 
+from .options import usual
 from .run import Run
 
 WORLDS = 10  # that play at once
@@ -17,20 +18,24 @@ STEPS_AN_EPISODE = 10_000  # the cap, on average: an agent that stalls is cut
 
 @click.command("evaluate")
 @click.argument("run")
-@click.option("--episodes", type=click.IntRange(1), default=100, show_default=True, help="Whole episodes to play.")
+@click.option("--episodes", type=click.IntRange(1), help="Whole episodes to play.  [default: 100; in Waterworld 10]")
 @click.option("--epsilon", type=click.FloatRange(0, 1), help="Share of random actions; the preset's by default.")
 @click.option("--checkpoint", type=click.Choice(["best", "latest"]), default="best", show_default=True)
 @click.option("--protocol", help="Atari only: machado or nature; the one it was trained under by default.")
 @click.option("--seed", type=click.IntRange(0), help="Of the worlds; one that training did not use by default.")
 @click.option("--dir", "directory", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def command(run: str, directory: Path, episodes: int, as_json: bool, **options: Any) -> None:
+def command(run: str, directory: Path, episodes: int | None, as_json: bool, **options: Any) -> None:
     """Play whole episodes without learning and tell the score."""
     conclude(Run.find(run, directory), episodes, as_json, **options)
 
 
-def conclude(run: Run, episodes: int, as_json: bool, **options: Any) -> dict[str, Any]:
-    """Evaluate a run's agent, write the result to its metrics, print and return it."""
+def conclude(run: Run, episodes: int | None, as_json: bool, **options: Any) -> dict[str, Any]:
+    """Evaluate a run's agent over `episodes` episodes, None for as many as is usual; write, print and return it."""
+    if episodes is None:
+        from ..envs.catalogue import find
+
+        episodes = usual(find(run.settings.env).kind).episodes
     result = measure(run, episodes, **options)
     run.record("evaluation", **result)
     print(json.dumps({"kind": "evaluation", **result}) if as_json else "\n".join(sentences(result)), flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import rich_click as click
 
@@ -40,6 +40,22 @@ def budget_settings(steps: int | None, frames: int | None, minutes: float | None
     if not (steps or frames or minutes):
         return {}
     return {"steps": steps or (frames // 4 if frames else 0), "minutes": minutes or 0.0}
+
+
+class Usual(NamedTuple):
+    """What is done where a person has not said otherwise."""
+
+    preset: str
+    episodes: int  # of an evaluation
+
+
+# Episodes of Waterworld are 10,000 steps long: ten of them are as many as several hundred elsewhere.
+USUAL = {"atari": Usual("fast", 100), "waterworld": Usual("waterworld", 10)}
+
+
+def usual(kind: str) -> Usual:
+    """Return what is usual for a kind of world, as the catalogue names it."""
+    return USUAL.get(kind, Usual("control", 100))
 
 
 def computing_device(device: str | None) -> str:

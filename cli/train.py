@@ -12,7 +12,7 @@ import rich_click as click
 
 from ..agents.presets import PRESETS, preset
 from .errors import CommandError
-from .options import Count, budget_settings, computing_device, read_config, split_settings
+from .options import Count, budget_settings, computing_device, read_config, split_settings, usual
 from .run import Run, Settings
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from .session import Session
 
 CPU_STEPS, GPU_STEPS = 1_000_000, 10_000_000  # the budgets when none is given, agent steps
-EVALUATION_EPISODES = 100
 
 
 @click.command("train")
@@ -50,9 +49,7 @@ EVALUATION_EPISODES = 100
     "--evaluate",
     "episodes",
     type=click.IntRange(0),
-    default=EVALUATION_EPISODES,
-    show_default=True,
-    help="Episodes played at the end; 0 for none.",
+    help="Episodes played at the end; 0 for none.  [default: 100; in Waterworld 10]",
 )
 @click.option("--shrink-replay", is_flag=True, help="Shrink the replay to what fits in memory instead of refusing.")
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files into the run (needs the extra).")
@@ -77,7 +74,7 @@ def train(
     directory: str | Path = "runs",
     resume: str | Path | None = None,
     body_from: str | Path | None = None,
-    evaluate: int = EVALUATION_EPISODES,
+    evaluate: int | None = None,
 ) -> Run:
     """Train as `rlrun train` does, with the same progress, and return the run.
 
@@ -92,7 +89,7 @@ def train(
         directory: the folder of runs.
         resume: a run to go on with.
         body_from: a run or a classifier whose body's weights this agent starts from.
-        evaluate: episodes played at the end.
+        evaluate: episodes played at the end; None for as many as is usual, 0 for none.
 
     Raises:
         CommandError: as the command ends, one sentence.
@@ -134,7 +131,7 @@ def _train(
     num_envs: int | None,
     directory: Path,
     resume: str | None,
-    episodes: int,
+    episodes: int | None,
     body_from: str | Path | None = None,
     config_file: Path | None = None,
     threads: int | None = None,
@@ -207,7 +204,7 @@ def _train(
                 shown.say(f"saved; go on with: rlrun train --resume {run.folder}")
                 return run, stopper.exit_code
         shown.say(f"trained {session.progress.step:,} steps; saved in {run.folder}")
-    if episodes:
+    if episodes != 0:
         from .evaluate import conclude
 
         conclude(run, episodes, as_json)
@@ -233,7 +230,7 @@ def _new_run(
     found = find(env)
     settings = dict(sets) if isinstance(sets, dict) else split_settings(sets)
     computing = computing_device(device)
-    base = preset_name or {"atari": "fast", "waterworld": "waterworld"}.get(found.kind, "control")
+    base = preset_name or usual(found.kind).preset
     if base == "fast" and computing.startswith("cuda"):
         base = "fast-gpu"
     config = preset(base)

@@ -1,6 +1,7 @@
 """Waterworld by command: its preset by default, resumed bit for bit with its window, evaluated and watched."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,10 +9,12 @@ import torch
 
 import rlrun
 from rlrun.agents import checkpoint as checkpoints
+from rlrun.agents.presets import preset
+from rlrun.cli import evaluate as evaluations
 from rlrun.cli.errors import USAGE, run
 from rlrun.cli.main import cli
 from rlrun.cli.player import load
-from rlrun.cli.run import Run
+from rlrun.cli.run import Run, Settings
 from rlrun.cli.watch import watch
 
 SMALL = {"learning_starts": 100, "checkpoint_steps": 200, "replay_capacity": 2_000, "num_envs": 4, "batch_size": 16}
@@ -56,3 +59,21 @@ def test_a_window_over_pictures_is_refused_in_one_sentence(tmp_path: Path, capsy
     assert code == USAGE
     assert "window = 2 is not possible: it must be 1" in message
     assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize(("env", "episodes"), [("Waterworld", 10), ("CartPole-v1", 100), ("Pong", 100)])
+def test_an_evaluation_has_as_many_episodes_as_is_usual_for_its_world(
+    env: str, episodes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def measured(run: Run, episodes: int) -> dict[str, Any]:
+        asked.append(episodes)
+        return {}
+
+    monkeypatch.setattr(evaluations, "measure", measured)
+    settings = Settings(env=env, protocol="none", seed=0, preset="control", device="cpu")
+    run = Run.create(tmp_path, settings, preset("control"))
+    evaluations.conclude(run, None, True)
+    evaluations.conclude(run, 3, True)
+    assert asked == [episodes, 3]
