@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from .cli.train import train as train
     from .envs import make as make
 
-from .envs.waterworld.register import register
+from .envs.waterworld.register import register_when_imported
 
 __version__ = "0.1.0"
 __all__ = ["Model", "Player", "Run", "__version__", "classify", "inspect", "load", "make", "train"]
 
-# Loaded at first use: torch takes its time, and many imports do not need it.
+# Loaded at first use: torch and gymnasium take their time, and most imports need one of them at most.
 _LAZY = {
     "Model": ".cli.model",
     "Player": ".cli.player",
@@ -39,4 +39,4 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_LAZY[name], __name__), name)
 
 
-register()
+register_when_imported()

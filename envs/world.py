@@ -145,7 +145,7 @@ class World(VectorEnv[Obs, Any, NDArray[Any]], ABC):
             raise WorldError("send() came before the first reset(): call reset() once, then send().")
         if self._waiting:
             raise WorldError("send() came twice: call recv() before the next send().")
-        self._send(checked_actions(actions, self.num_envs, len(self.action_names), self.name))
+        self._send(self._checked(actions))
         self._waiting = True
 
     def recv(self) -> Step:
@@ -227,3 +227,7 @@ class World(VectorEnv[Obs, Any, NDArray[Any]], ABC):
     def _check_open(self) -> None:
         if self.closed:
             raise WorldError(f"{self.name} is closed: make a new world.")
+
+    def _checked(self, actions: Any) -> NDArray[np.int64]:
+        """Return the actions as int64 (N,), or raise WorldError."""
+        return checked_actions(actions, self.num_envs, len(self.action_names), self.name)

@@ -31,13 +31,18 @@ def test_gymnasium_checks_it_without_a_warning(variant: str, monkeypatch: pytest
         check_env(gymnasium.make(ID, variant=variant).unwrapped)
 
 
-def test_importing_rlrun_registers_without_loading_torch() -> None:
+def test_importing_rlrun_registers_before_and_after_gymnasium_and_does_not_import_it() -> None:
     script = f"""
-import sys, gymnasium
-assert "{ID}" not in gymnasium.registry
-import rlrun
+import sys, rlrun
+assert "gymnasium" not in sys.modules and "torch" not in sys.modules
+import gymnasium
 assert "{ID}" in gymnasium.registry and "torch" not in sys.modules
 gymnasium.make("rlrun:{ID}").reset(seed=0)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+    script = f"""
+import sys, gymnasium, rlrun
+assert "{ID}" in gymnasium.registry and "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", script], check=True)
 
