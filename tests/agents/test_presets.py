@@ -281,4 +281,10 @@ def test_control_sees_numbers_with_an_mlp() -> None:
     assert config.body == "mlp"
     network = DQN(config, (4,), 2).online
     widths = [layer.out_features for layer in network.modules() if isinstance(layer, nn.Linear)]
-    assert widths == [*config.mlp_hidden, *config.hidden, 2]
+    assert widths == [*config.mlp_hidden, *config.hidden, 2, *config.hidden, 1]  # the advantages' stream, the value's
+
+
+def test_control_learns_from_returns_of_several_steps_and_normalises_its_layers() -> None:
+    config = preset("control")
+    assert config.n_step > 1
+    assert any(isinstance(layer, nn.LayerNorm) for layer in DQN(config, (4,), 2).online.modules())
