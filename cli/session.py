@@ -51,6 +51,8 @@ class Session:
         dtype = torch.uint8 if space.dtype == np.uint8 else torch.float32
         free = memory.available_bytes(), 0
         if self.device.type == "cuda":
+            if self.device.index is not None:
+                torch.cuda.set_device(self.device)  # where kernels and graphs are launched
             host = memory.lockable_bytes(free[0]) if accelerator.can_pin(self.device, shape, dtype) else 0
             free = torch.cuda.mem_get_info(self.device)[0], host
         if shrink_replay:
