@@ -9,9 +9,7 @@ from torch import Tensor
 
 from ..priorities import BLOCK, Priorities
 
-CHUNK = (
-    32  # writes that one program compares with as many later ones at once; with 128 they would not fit its registers
-)
+CHUNK = 32  # writes that one program compares with as many later ones at once; 128 do not fit its registers
 WARPS = 4
 
 
