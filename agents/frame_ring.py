@@ -107,6 +107,8 @@ def _lock(frames: Tensor) -> Tensor:
     """Return `frames`, locked in the host's memory for the GPU to read, until nobody holds them any more."""
     # Not torch's pinned allocator: it rounds up to the next power of two, which may be twice a replay.
     runtime = torch.cuda.cudart()  # type: ignore[no-untyped-call]
-    torch.cuda.check_error(runtime.cudaHostRegister(frames.data_ptr(), frames.nbytes, 0))
+    error = int(runtime.cudaHostRegister(frames.data_ptr(), frames.nbytes, 0))
+    if error:
+        raise MemoryError(f"{frames.nbytes / 1e9:.1f} GB of memory could not be locked for the GPU: CUDA error {error}")
     weakref.finalize(frames, runtime.cudaHostUnregister, frames.data_ptr())
     return frames

@@ -485,7 +485,8 @@ def test_a_replay_that_must_hold_something_says_so_without_asking_the_device(mon
 
     def total(self: Priorities) -> Tensor:
         asked.append(replay.added)
-        return self.leaves.sum()
+        every: Tensor = self.leaves
+        return every.sum()
 
     monkeypatch.setattr(Priorities, "total", property(total))
     replay = small(n_step=3, stack=2, capacity=6)
