@@ -105,8 +105,8 @@ class DQN:
         self.optimiser = Optimiser(self.online, config)
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self._td_loss = huber if config.loss == "huber" else squared
-        self._sums = torch.zeros(2, device=self.device)  # of loss and of mean Q, since the last drain
-        self._learned = 0
+        self._sums = torch.zeros(3, device=self.device)  # of loss, of mean Q and of updates, since the last drain
+        self._one = torch.ones((), device=self.device)
 
     @torch.no_grad()
     def q_values(self, obs: Tensor) -> Tensor:
@@ -143,8 +143,7 @@ class DQN:
         loss = (batch.weight * losses).mean()
         self.optimiser.step(loss)
         with torch.no_grad():
-            self._sums += torch.stack([loss, self.online.expectation(outputs).amax(1).mean()])
-        self._learned += 1
+            self._sums += torch.stack([loss, self.online.expectation(outputs).amax(1).mean(), self._one])
         return priority
 
     def _next_value(self, next_obs: Tensor) -> Tensor:
@@ -196,11 +195,10 @@ class DQN:
 
     def drain(self) -> tuple[float, float] | None:
         """Return the means of loss and of max_a Q since the last call, or None: waits for the device."""
-        if not self._learned:
+        if not self._sums[2]:
             return None
-        loss, q = (self._sums / self._learned).tolist()
+        loss, q = (self._sums[:2] / self._sums[2]).tolist()
         self._sums.zero_()
-        self._learned = 0
         return loss, q
 
     def silence(self) -> None:

@@ -27,13 +27,17 @@ class Optimiser:
         self._masters = [w.detach() if w.dtype == torch.float32 else w.detach().float() for w in self._weights]
         self._low = [i for i, w in enumerate(self._weights) if w.dtype != torch.float32]
         self._name, self._eps = config.optimizer, config.optimizer_eps
-        self._learning_rate, self._max_grad_norm = config.learning_rate, config.max_grad_norm
+        self._learning_rate: float | Tensor = config.learning_rate
+        self._max_grad_norm = config.max_grad_norm
         self._moments = {name: [torch.zeros_like(m) for m in self._masters] for name in MOMENTS[self._name]}
         self._steps = [torch.zeros((), device=m.device) for m in self._masters]
         self._low_grads = {i: torch.zeros_like(self._masters[i]) for i in self._low}
 
-    def set_learning_rate(self, learning_rate: float) -> None:
-        """Use `learning_rate` from the next step on."""
+    def set_learning_rate(self, learning_rate: float | Tensor) -> None:
+        """Use `learning_rate` from the next step on: a number, or a float32 scalar on the network's GPU.
+
+        The scalar is read by every step: that is how the rate of a captured step can change.
+        """
         self._learning_rate = learning_rate
 
     @property
@@ -74,11 +78,13 @@ class Optimiser:
             adam(
                 masters, grads, first, second, [], steps, fused=True, amsgrad=False, beta1=0.9, beta2=0.999,
                 lr=self._learning_rate, weight_decay=0.0, eps=self._eps, maximize=False,
+                capturable=masters[0].is_cuda,
             )  # fmt: skip
         else:
             rmsprop(
-                masters, grads, first, second, [], steps, foreach=True, lr=self._learning_rate, alpha=0.95,
-                eps=self._eps, weight_decay=0.0, momentum=0.0, centered=True,
+                masters, grads, first, second, [], steps, foreach=True, alpha=0.95,
+                lr=self._learning_rate,  # type: ignore[arg-type]  # a tensor is right where capturable
+                eps=self._eps, weight_decay=0.0, momentum=0.0, centered=True, capturable=masters[0].is_cuda,
             )  # fmt: skip
 
     def state(self) -> dict[str, Tensor]:

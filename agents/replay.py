@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from .frame_ring import FrameRing, Observe
 from .priorities import Priorities
 
 MAX_AGE = 255
@@ -45,6 +45,9 @@ class Replay:
         priority_exponent: alpha of Schaul et al. 2016; 0 samples uniformly.
         seed: of the sampling.
         device: where frames and batches live.
+        pinned: keep the frames in the host's locked memory instead, see `FrameRing`.
+        observe: what makes the observations of a batch; on a GPU a kernel may, and then they come normalised.
+        priorities: what draws the slots; on a GPU its kernels may.
 
     """
 
@@ -61,6 +64,9 @@ class Replay:
         priority_exponent: float = 0.0,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        pinned: bool = False,
+        observe: Observe = FrameRing.observe,
+        priorities: type[Priorities] = Priorities,
     ) -> None:
         """Reserve the ring (the system hands out its memory only as it fills)."""
         rows = capacity // num_envs
@@ -69,18 +75,16 @@ class Replay:
                 f"a replay of {capacity} steps over {num_envs} worlds has {rows} rows, but {n_step}-step returns on "
                 f"stacks of {stack} need at least {n_step + stack + 1}: use {(n_step + stack + 1) * num_envs} or more"
             )
-        if stack > 1 and obs_shape[0] != stack:
-            raise ValueError(f"observations of shape {tuple(obs_shape)} are no stacks of {stack}")
         self.rows, self.num_envs = rows, num_envs
         self.obs_shape = tuple(obs_shape)
         self.stack, self.n_step, self.discount = stack, n_step, discount
         self.priority_exponent = priority_exponent
         self.device = torch.device(device)
-        frame_shape = self.obs_shape[1:] if stack > 1 else self.obs_shape
-        slots, size = rows * num_envs, int(torch.Size(frame_shape).numel())
-        # One slot more than there are steps: it stays zero, and is what stands before an episode's first frame.
         self.obs_dtype = obs_dtype
-        self._frames = _zeros(slots + 1, size, obs_dtype, self.device)
+        self._ring = FrameRing(
+            rows, num_envs, obs_shape, dtype=obs_dtype, stack=stack, device=self.device, pinned=pinned
+        )
+        self._observe = observe
         self._action = torch.zeros(rows, num_envs, dtype=torch.int64, device=device)
         self._reward = torch.zeros(rows, num_envs, device=device)
         self._terminal = torch.zeros(rows, num_envs, dtype=torch.bool, device=device)  # nothing follows: discount 0
@@ -88,14 +92,14 @@ class Replay:
         self._done = torch.zeros(rows, num_envs, dtype=torch.bool, device=device)  # the next row is a final frame
         self._age = torch.zeros(rows, num_envs, dtype=torch.uint8, device=device)  # frames of the episode before it
         self._live = torch.zeros(rows, num_envs, dtype=torch.bool, device=device)  # an action was taken here
-        self._priorities = Priorities(slots, device)
+        self._priorities = priorities(rows * num_envs, device)
         self._max_priority = torch.ones((), device=device)
         self._gammas = discount ** torch.arange(n_step + 1, device=device, dtype=torch.float32)
         self._steps = torch.arange(n_step, device=device)
-        self._back = torch.arange(stack - 1, -1, -1, device=device)  # 3, 2, 1, 0
         self._nothing = torch.zeros(num_envs, device=device)
-        self._generator = torch.Generator(device=self.device).manual_seed(seed)
+        self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self.added = 0  # rows ever written
+        self._unbroken = 0  # rows written since the first or since episodes were closed, of this process
 
     def __len__(self) -> int:
         """Return how many agent steps are kept."""
@@ -108,6 +112,10 @@ class Replay:
 
     def ready(self) -> bool:
         """Return whether there is anything to sample."""
+        # A world has no two final frames in a row, so of two rows with a whole window one starts a transition: after
+        # n + 2 rows, which even the smallest ring holds, the device need not be asked, nor waited for.
+        if self._unbroken >= self.n_step + 2:
+            return True
         return bool(self._priorities.total > 0)
 
     def add(
@@ -126,9 +134,7 @@ class Replay:
         """
         row = self.added % self.rows
         last = (row - 1) % self.rows
-        newest = obs[:, -1] if self.stack > 1 else obs
-        first = row * self.num_envs
-        self._frames[first : first + self.num_envs] = newest.reshape(self.num_envs, -1)
+        self._ring.write(row, obs)
         self._action[row] = action
         self._reward[row] = reward
         done = terminated | truncated
@@ -148,6 +154,7 @@ class Replay:
             for gone in range(row, row + self.stack):
                 self._priorities.fill((gone % self.rows) * self.num_envs, self._nothing)
         self.added += 1
+        self._unbroken += 1
         self._release(row)
 
     def _release(self, row: int) -> None:
@@ -165,15 +172,16 @@ class Replay:
             slots = slice(start * self.num_envs, (start + 1) * self.num_envs)
             self._priorities.fill(slots.start, torch.where(ready, fresh, self._priorities.leaves[slots]))
 
-    def sample(self, size: int, importance_exponent: float = 0.0) -> Batch:
+    def sample(self, size: int, importance_exponent: float | Tensor = 0.0) -> Batch:
         """Return `size` transitions drawn by priority, with replacement.
 
         Args:
             size: B.
-            importance_exponent: beta of Schaul et al. 2016; 0 leaves all weights at 1.
+            importance_exponent: beta of Schaul et al. 2016; 0 leaves all weights at 1. A scalar on the device may
+                change while the sampling is a captured graph.
 
         """
-        index = self._priorities.sample(size, self._generator)
+        index = self._priorities.sample(size, self.generator)
         row, env = index // self.num_envs, index % self.num_envs
         window = ((row[:, None] + self._steps) % self.rows) * self.num_envs + env[:, None]  # (B, n)
         cut = self._cut.view(-1)[window]
@@ -185,21 +193,14 @@ class Replay:
         priority = self._priorities.weight(index)
         weight = (priority / priority.min()) ** -importance_exponent  # (N p)^-beta over its largest in the batch
         return Batch(
-            obs=self._observe(row, env),
+            obs=self._observe(self._ring, self._age, row, env),
             action=self._action.view(-1)[index],
             reward=reward,
             discount=discount,
-            next_obs=self._observe((row + count) % self.rows, env),
+            next_obs=self._observe(self._ring, self._age, (row + count) % self.rows, env),
             weight=weight,
             index=index,
         )
-
-    def _observe(self, row: Tensor, env: Tensor) -> Tensor:
-        """Return the observations (B, *obs_shape) of the given rows, with zeros before an episode's first frame."""
-        age = self._age.view(-1)[row * self.num_envs + env]
-        slot = ((row[:, None] - self._back) % self.rows) * self.num_envs + env[:, None]  # (B, stack)
-        slot = torch.where(self._back <= age[:, None], slot, self._frames.shape[0] - 1)
-        return self._frames.index_select(0, slot.view(-1)).view(-1, *self.obs_shape)
 
     def update(self, index: Tensor, priority: Tensor) -> None:
         """Give the sampled slots `index` (B,) their new priorities |TD error| (B,), before the exponent.
@@ -209,7 +210,7 @@ class Replay:
         if self.priority_exponent == 0.0:
             return
         priority = torch.where(priority.isfinite(), priority + 1e-6, self._max_priority)
-        self._max_priority = torch.maximum(self._max_priority, priority.max())
+        self._max_priority.copy_(torch.maximum(self._max_priority, priority.max()))  # in place: a graph may hold it
         self._priorities.set(index, priority**self.priority_exponent)
 
     def close_episodes(self, obs: Tensor) -> None:
@@ -223,17 +224,15 @@ class Replay:
         none = torch.zeros_like(cut)
         self.add(obs, torch.zeros_like(self._action[0]), torch.zeros_like(self._reward[0]), none, none, none)
         self._live[(self.added - 1) % self.rows] = False
+        self._unbroken = 0
 
     def frames(self, first: int, last: int) -> Tensor:
         """Return the frames of the rows `first` to `last` (counted from the first ever added), (rows, N * frame)."""
-        rows = torch.arange(first, last, device=self.device) % self.rows
-        slots = self._frames[:-1].view(self.rows, -1)
-        return slots.index_select(0, rows)
+        return self._ring.read(first, last)
 
     def load_frames(self, first: int, frames: Tensor) -> None:
         """Put frames back as rows from `first` on: raw bytes, uint8 (rows, bytes of a row)."""
-        rows = torch.arange(first, first + frames.shape[0], device=self.device) % self.rows
-        self._frames[:-1].view(self.rows, -1)[rows] = frames.view(self._frames.dtype).to(self.device)
+        self._ring.load(first, frames)
 
     def state(self) -> dict[str, Tensor]:
         """Return all but the frames, as tensors, for a checkpoint."""
@@ -243,12 +242,13 @@ class Replay:
             "priorities": self._priorities.leaves[: used * self.num_envs],
             "max_priority": self._max_priority,
             "added": torch.tensor(self.added),
-            "generator": self._generator.get_state(),
+            "generator": self.generator.get_state(),
         }
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Take over what `state` returned, from a replay of the same shape; the frames come by `load_frames`."""
         self.added = int(state["added"])
+        self._unbroken = 0
         used = min(self.added, self.rows)
         for name in COLUMNS:
             getattr(self, f"_{name}")[:used] = state[name]
@@ -256,12 +256,4 @@ class Replay:
         leaves[: used * self.num_envs] = state["priorities"]
         self._priorities.load(leaves)
         self._max_priority.copy_(state["max_priority"])
-        self._generator.set_state(state["generator"])
-
-
-def _zeros(rows: int, columns: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return zeros (rows, columns); on a CPU the system hands out the memory only as it is written to."""
-    if device.type != "cpu":
-        return torch.zeros(rows, columns, dtype=dtype, device=device)
-    empty = torch.empty(0, dtype=dtype).numpy()
-    return torch.from_numpy(np.zeros((rows, columns), empty.dtype))
+        self.generator.set_state(state["generator"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -14,7 +13,9 @@ from torch import Tensor
 
 from .config import Config
 from .dqn import DQN
+from .progress import Episode, Progress
 from .replay import Replay
+from .updates import EagerUpdates, Updates
 
 
 class Envs(Protocol):
@@ -32,50 +33,16 @@ class Envs(Protocol):
         """Finish it: obs, raw reward, terminated, truncated, and an info with `reset` and `life_lost`, each (N,)."""
 
 
-@dataclass(frozen=True)
-class Episode:
-    """A finished episode: its undiscounted, unclipped score and its length in agent steps."""
-
-    step: int
-    score: float
-    length: int
-    truncated: bool
-
-
-@dataclass
-class Progress:
-    """Where a training run stands; all of it, with the agent and the replay, is what a resumed run needs."""
-
-    obs: NDArray[Any]  # (N, ...) what the next actions answer
-    score: NDArray[np.float64]  # (N,) of the running episodes
-    length: NDArray[np.int64]  # (N,) of the running episodes, agent steps
-    step: int = 0  # agent steps, over all worlds, resets not counted
-    updates: int = 0  # gradient steps
-    episodes: int = 0
-    finished: list[Episode] = field(default_factory=list)  # on the step just made
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SECTIONS, 0.0))
-
-    @classmethod
-    def begin(cls, obs: NDArray[Any]) -> Progress:
-        """Return the state of a run that stands before its first step, given the first observations."""
-        return cls(obs, np.zeros(len(obs)), np.zeros(len(obs), np.int64))
-
-    def restart_episodes(self, obs: NDArray[Any]) -> None:
-        """Forget the running episodes, whose scores are lost, and go on from the first observations `obs`."""
-        self.obs = obs
-        self.score[:] = 0
-        self.length[:] = 0
-
-
-SECTIONS: tuple[str, ...] = ("act", "sample", "learn", "envs", "store")  # what the loop's time is spent on
-
-
-def train(agent: DQN, envs: Envs, replay: Replay, config: Config, progress: Progress) -> Iterator[Progress]:
+def train(
+    agent: DQN, envs: Envs, replay: Replay, config: Config, progress: Progress, updates: Updates | None = None
+) -> Iterator[Progress]:
     """Train `agent` for ever, yielding `progress`, always the same object, after every step of all worlds.
 
     The worlds step while the learner learns. That changes nothing but the speed: the updates come after the acting
-    in program order, so a run is the same under the same seed.
+    in program order, so a run is the same under the same seed. `updates` is who makes those that are due: by default
+    EagerUpdates, one operation after the other.
     """
+    updates = updates or EagerUpdates(agent, replay, config)
     clock = perf_counter
     seconds = progress.seconds
     obs = torch.as_tensor(progress.obs).to(agent.device)
@@ -86,17 +53,9 @@ def train(agent: DQN, envs: Envs, replay: Replay, config: Config, progress: Prog
         acted = clock()
         seconds["act"] += acted - start
         envs.send(chosen)
-        for _ in range(_updates_due(progress, config, replay)):
-            before = clock()
-            if config.copies_target(progress.updates):
-                agent.copy_to_target()
-            batch = replay.sample(config.batch_size, config.importance_exponent(progress.step))
-            sampled = clock()
-            agent.optimiser.set_learning_rate(config.learning_rate_at(progress.step))
-            replay.update(batch.index, agent.learn(batch))
-            progress.updates += 1
-            seconds["sample"] += sampled - before
-            seconds["learn"] += clock() - sampled
+        due = _updates_due(progress, config, replay)
+        if due:
+            updates(due, progress)
         learned = clock()
         next_obs, reward, terminated, truncated, info = envs.recv()
         received = clock()

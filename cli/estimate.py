@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 
 from ..agents.dqn import DQN
+from ..agents.progress import Progress
 from ..agents.replay import Batch
-from ..agents.train import Progress
 
 STEP_SECONDS = 1e-4  # what a step costs beside acting and learning: the emulator's part that nothing hides, storing
 TRIALS = 3

@@ -12,6 +12,7 @@ from ..agents.config import Config
 from .errors import RESOURCES, CommandError
 
 PROCESS_BYTES = 700 << 20  # torch, the emulators, and the activations of a batch
+LOCKABLE = 0.8  # of the host's free memory: what is locked for the GPU cannot be swapped out for anything else
 ROW_BYTES = 8 + 4 + 4 + 5  # of a step beside its frame: action, reward, priority, five flags
 
 
@@ -61,3 +62,23 @@ def fitting_capacity(config: Config, obs_shape: Sequence[int], itemsize: int, av
     """Return the largest replay that fits in `available` bytes, steps, in whole thousands."""
     a_step = replay_bytes(config, obs_shape, itemsize) / config.replay_capacity
     return max(0, int((available - PROCESS_BYTES) / a_step) // 1000 * 1000)
+
+
+def lockable_bytes(available: int) -> int:
+    """Return how much of the host's `available` bytes may be locked for a GPU to read."""
+    return int(available * LOCKABLE)
+
+
+def overflows(config: Config, obs_shape: Sequence[int], itemsize: int, device_free: int, host_free: int) -> bool:
+    """Return whether the replay's frames go to the host's memory: they fit there, and not on the device."""
+    needed = replay_bytes(config, obs_shape, itemsize) + PROCESS_BYTES
+    return device_free < needed <= host_free
+
+
+def pinned_note(config: Config, obs_shape: Sequence[int], itemsize: int, device_free: int) -> str:
+    """Return the sentence that says where the replay went, and why."""
+    replay = replay_bytes(config, obs_shape, itemsize)
+    return (
+        f"the replay of {config.replay_capacity:,} steps ({replay / 1e9:.1f} GB) does not fit on the GPU, where "
+        f"{device_free / 1e9:.1f} GB are free: it is kept in pinned host memory, which the GPU reads over the bus"
+    )

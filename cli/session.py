@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..agents import accelerator
 from ..agents import checkpoint as checkpoints
 from ..agents.checkpoint import Checkpoint
 from ..agents.dqn import DQN
 from ..agents.frame_log import FrameLog, restore_frames
-from ..agents.replay import Replay
-from ..agents.train import Progress, train
+from ..agents.progress import Progress
+from ..agents.train import train
 from ..agents.window import Window, windowed
 from ..envs import World, make
 from . import memory
@@ -47,26 +48,25 @@ class Session:
         )
         space = self.envs.single_observation_space
         shape: tuple[int, ...] = tuple(space.shape or ())
-        pictures = len(shape) == 3
         dtype = torch.uint8 if space.dtype == np.uint8 else torch.float32
-        available = memory.available_bytes() if self.device.type == "cpu" else torch.cuda.mem_get_info(self.device)[0]
+        free = memory.available_bytes(), 0
+        if self.device.type == "cuda":
+            if self.device.index is not None:
+                torch.cuda.set_device(self.device)  # where kernels and graphs are launched
+            host = memory.lockable_bytes(free[0]) if accelerator.can_pin(self.device, shape, dtype) else 0
+            free = torch.cuda.mem_get_info(self.device)[0], host
         if shrink_replay:
-            self._shrink_replay(memory.fitting_capacity(self.config, shape, dtype.itemsize, available))
-        self.memory_bytes = memory.check(self.config, shape, dtype.itemsize, available)
+            self._shrink_replay(memory.fitting_capacity(self.config, shape, dtype.itemsize, max(free)))
+        self.memory_bytes = memory.check(self.config, shape, dtype.itemsize, max(free))
+        pinned = memory.overflows(self.config, shape, dtype.itemsize, *free)
+        if pinned:
+            self.notes.append(memory.pinned_note(self.config, shape, dtype.itemsize, free[0]))
         actions = int(self.envs.single_action_space.n)  # type: ignore[union-attr]
         self.agent = DQN(self.config, shape, actions, seed=settings.seed, device=self.device)
-        self.replay = Replay(
-            self.config.replay_capacity,
-            self.config.num_envs,
-            shape,
-            obs_dtype=dtype,
-            stack=shape[0] if pictures else self.config.window,
-            n_step=self.config.n_step,
-            discount=self.config.discount,
-            priority_exponent=self.config.priority_exponent,
-            seed=settings.seed,
-            device=self.device,
+        self.replay = accelerator.build_replay(
+            self.config, shape, dtype, seed=settings.seed, device=self.device, pinned=pinned
         )
+        self._updates = accelerator.build_updates(self.agent, self.replay, self.config)
         run.note_world(
             {
                 "name": self.envs.name,
@@ -193,7 +193,7 @@ class Session:
         if self.fraction() >= 1.0:
             return
         shown, shown_step = self.seconds, progress.step
-        for _ in train(self.agent, self.envs, self.replay, self.config, progress):
+        for _ in train(self.agent, self.envs, self.replay, self.config, progress, self._updates):
             self.seconds = before + time.perf_counter() - start
             for episode in progress.finished:
                 self.recent.append(episode.score)

@@ -18,6 +18,7 @@ def tune_process(threads: int = 0) -> None:
     And glibc keeps what an update frees, instead of giving it back to the system and asking for it again.
     """
     torch.set_flush_denormal(True)
+    torch.backends.cudnn.deterministic = True  # on a GPU, a seed makes a run: no algorithm that adds up in any order
     with contextlib.suppress(OSError, AttributeError):  # another C library: its own habits
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(TRIM_THRESHOLD, 1 << 30)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from rlrun.agents.priorities import Priorities
 from rlrun.agents.replay import Batch, Replay
 
 GAMMA = 0.9
@@ -477,6 +478,24 @@ def test_the_largest_importance_weight_of_a_batch_is_one() -> None:
     batch = replay.sample(8, importance_exponent=0.4)
     assert 2 not in batch.index
     assert batch.weight.tolist() == [1.0] * 8
+
+
+def test_a_replay_that_must_hold_something_says_so_without_asking_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def total(self: Priorities) -> Tensor:
+        asked.append(replay.added)
+        every: Tensor = self.leaves
+        return every.sum()
+
+    monkeypatch.setattr(Priorities, "total", property(total))
+    replay = small(n_step=3, stack=2, capacity=6)
+    for number in range(30):
+        if number == 20:
+            replay.close_episodes(torch.full((1, 2, 1), 99.0))
+        add(replay, number, end="terminated" if number % 2 else "")
+        replay.ready()
+    assert asked == [1, 2, 3, 4, 22, 23, 24, 25]
 
 
 def runs(seed: int) -> Iterator[Tensor]:

@@ -1,0 +1,114 @@
+"""FrameRing: one frame for each step of each world, from which observations are stacked when sampling."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class FrameRing:
+    """`rows` rows of `num_envs` frames in one block of memory, (rows * num_envs + 1, elements of a frame).
+
+    Args:
+        rows: steps of each world kept.
+        num_envs: worlds, N.
+        obs_shape: one observation's shape; with `stack` > 1 its first axis is the stack.
+        dtype: of the frames, torch.uint8 for pictures.
+        stack: frames an observation stacks, newest last; the older ones are zeros at an episode's start.
+        device: where observations are wanted.
+        pinned: keep the frames in the host's memory, locked there so that a GPU can read them: for a replay larger
+            than the GPU's memory. Only a kernel can gather from it (`agents/kernels`), not `observe` below.
+
+    """
+
+    def __init__(
+        self,
+        rows: int,
+        num_envs: int,
+        obs_shape: Sequence[int],
+        *,
+        dtype: torch.dtype,
+        stack: int,
+        device: torch.device,
+        pinned: bool = False,
+    ) -> None:
+        """Reserve the memory; on a CPU the system hands it out only as it fills."""
+        if stack > 1 and obs_shape[0] != stack:
+            raise ValueError(f"observations of shape {tuple(obs_shape)} are no stacks of {stack}")
+        self.rows, self.num_envs, self.stack = rows, num_envs, stack
+        self.obs_shape = tuple(obs_shape)
+        size = int(torch.Size(self.obs_shape[1:] if stack > 1 else self.obs_shape).numel())
+        # One slot more than there are steps: it stays zero, and is what stands before an episode's first frame.
+        shape = (rows * num_envs + 1, size)
+        self.frames = _lock(_zeros(shape, dtype)) if pinned else _zeros(shape, dtype, device)
+        self._pinned = pinned
+        self._back = torch.arange(stack - 1, -1, -1, device=device)  # 3, 2, 1, 0
+
+    def write(self, row: int, obs: Tensor) -> None:
+        """Keep the newest frame of each of the observations (N, *obs_shape) as row `row`."""
+        newest = obs[:, -1] if self.stack > 1 else obs
+        first = row * self.num_envs
+        # Nobody waits for it, from a GPU to the host's memory either: what reads it comes later in the same stream.
+        self.frames[first : first + self.num_envs].copy_(newest.reshape(self.num_envs, -1), non_blocking=True)
+
+    def observe(self, age: Tensor, row: Tensor, env: Tensor) -> Tensor:
+        """Return the observations (B, *obs_shape) of some steps, with zeros before an episode's first frame.
+
+        Args:
+            age: (rows, N) uint8, how many frames of its own episode stand before each one.
+            row: (B,) int64.
+            env: (B,) int64.
+
+        """
+        own = age.view(-1)[row * self.num_envs + env]
+        slot = ((row[:, None] - self._back) % self.rows) * self.num_envs + env[:, None]  # (B, stack)
+        slot = torch.where(self._back <= own[:, None], slot, self.frames.shape[0] - 1)
+        return self.frames.index_select(0, slot.view(-1)).view(-1, *self.obs_shape)
+
+    def read(self, first: int, last: int) -> Tensor:
+        """Return the frames of the rows `first` to `last`, counted on around the ring, (rows, N * frame)."""
+        self._settle()
+        rows = torch.arange(first, last, device=self.frames.device) % self.rows
+        return self.frames[:-1].view(self.rows, -1).index_select(0, rows)
+
+    def load(self, first: int, frames: Tensor) -> None:
+        """Put frames back as rows from `first` on: raw bytes, uint8 (rows, bytes of a row)."""
+        self._settle()
+        rows = torch.arange(first, first + frames.shape[0], device=self.frames.device) % self.rows
+        self.frames[:-1].view(self.rows, -1)[rows] = frames.view(self.frames.dtype).to(self.frames.device)
+
+    def _settle(self) -> None:
+        """Wait until what the GPU was told to write or read is done, before the host touches the same memory."""
+        if self._pinned:
+            torch.cuda.synchronize(self._back.device)
+
+
+Observe = Callable[[FrameRing, Tensor, Tensor, Tensor], Tensor]
+"""What a replay makes observations with: `FrameRing.observe`, or a kernel that does the same and more."""
+
+
+def normalised(obs: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return pictures (B, C, H, W) of bytes as numbers from 0 to 1 in `dtype`, with the channels last in memory."""
+    return obs.contiguous(memory_format=torch.channels_last).float().mul(1 / 255).to(dtype)
+
+
+def _zeros(shape: tuple[int, int], dtype: torch.dtype, device: torch.device | None = None) -> Tensor:
+    """Return zeros; on a CPU the system hands out the memory only as it is written to."""
+    if device is not None and device.type != "cpu":
+        return torch.zeros(shape, dtype=dtype, device=device)
+    return torch.from_numpy(np.zeros(shape, torch.empty(0, dtype=dtype).numpy().dtype))
+
+
+def _lock(frames: Tensor) -> Tensor:
+    """Return `frames`, locked in the host's memory for the GPU to read, until nobody holds them any more."""
+    # Not torch's pinned allocator: it rounds up to the next power of two, which may be twice a replay.
+    runtime = torch.cuda.cudart()  # type: ignore[no-untyped-call]
+    error = int(runtime.cudaHostRegister(frames.data_ptr(), frames.nbytes, 0))
+    if error:
+        raise MemoryError(f"{frames.nbytes / 1e9:.1f} GB of memory could not be locked for the GPU: CUDA error {error}")
+    weakref.finalize(frames, runtime.cudaHostUnregister, frames.data_ptr())
+    return frames
