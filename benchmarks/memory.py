@@ -14,15 +14,14 @@ import time
 from pathlib import Path
 
 import machine
-import numpy as np
 import torch
+from filling import fill, random_pictures
 
 from rlrun.agents.config import Config
 from rlrun.agents.replay import Replay
 from rlrun.cli.memory import available_bytes, replay_bytes
 
 SHAPE = (4, 84, 84)
-POOL = 16  # different random observations, taken in turn: each add copies its frames
 
 
 def main() -> None:
@@ -36,14 +35,11 @@ def main() -> None:
     predicted = replay_bytes(config, SHAPE, 1)
     if predicted > available_bytes():
         sys.exit(f"the replay needs {predicted / 1e9:.1f} GB, but only {available_bytes() / 1e9:.1f} GB are free")
-    observations = [
-        torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (options.envs, *SHAPE), np.uint8))
-        for seed in range(POOL)
-    ]
-    fill(1_000 * options.envs, options.envs, observations)  # what the first use of torch takes is not the replay's
+    pictures = random_pictures(options.envs, SHAPE)
+    filled(1_000 * options.envs, options.envs, pictures)  # what the first use of torch takes is not the replay's
     before = resident_bytes()
     start = time.perf_counter()
-    replay = fill(options.capacity, options.envs, observations)
+    replay = filled(options.capacity, options.envs, pictures)
     seconds = time.perf_counter() - start
     grown = resident_bytes() - before
     result = {
@@ -63,15 +59,9 @@ def main() -> None:
         print(json.dumps(result))
 
 
-def fill(capacity: int, num_envs: int, observations: list[torch.Tensor]) -> Replay:
+def filled(capacity: int, num_envs: int, pictures: list[torch.Tensor]) -> Replay:
     """Return a full replay."""
-    replay = Replay(capacity, num_envs, SHAPE, obs_dtype=torch.uint8, stack=SHAPE[0])
-    actions = torch.zeros(num_envs, dtype=torch.int64)
-    rewards = torch.zeros(num_envs)
-    no = torch.zeros(num_envs, dtype=torch.bool)
-    for row in range(replay.rows):
-        replay.add(observations[row % POOL], actions, rewards, no, no, no)
-    return replay
+    return fill(Replay(capacity, num_envs, SHAPE, obs_dtype=torch.uint8, stack=SHAPE[0]), pictures)
 
 
 def resident_bytes() -> int:

@@ -36,9 +36,7 @@ def main() -> None:
     if options.side:
         print(json.dumps(measure(options)))
         return
-    warning = machine.busy()
-    if warning:
-        print(warning, file=sys.stderr)
+    machine.warn_if_busy()
     sides = SIDES if options.precision == "bfloat16" else SIDES[:2]
     rows: list[dict[str, Any]] = []
     for pair in range(1, options.pairs + 1):
