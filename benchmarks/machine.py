@@ -22,7 +22,7 @@ def describe() -> dict[str, Any]:
     for package in PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
             versions[package] = version(package)
-    return {"cpu": _cpu_model(), "cores": _cores(), "system": platform.system(), "versions": versions}
+    return {"cpu": _cpu_model(), "cores": cores(), "system": platform.system(), "versions": versions}
 
 
 def warn_if_busy() -> None:
@@ -35,7 +35,8 @@ def warn_if_busy() -> None:
         )
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -61,10 +61,16 @@ def seconds_a_call(call: Callable[[], object], seconds: float, settle: Callable[
 
 
 def table(lines: Sequence[Sequence[str]]) -> str:
-    """Return cells in columns, the first line their heads: names to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    """Return cells in columns, the first line their heads: words to the left, numbers to the right."""
+    columns = list(zip(*lines, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    numbers = [all(not cell or cell[0] in "-0123456789" for cell in column[1:]) for column in columns]
     return "\n".join(
-        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines
+        "  ".join(
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(line, widths, numbers, strict=True)
+        ).rstrip()
+        for line in lines
     )
 
 

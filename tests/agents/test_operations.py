@@ -36,11 +36,11 @@ SHAPES = {"control": (4,)}
 ROWS, ENVS = 40, 4
 
 
-class Operations(TorchDispatchMode):
+class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the operations that torch dispatches while it is entered, views and copies included."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.counts: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -51,9 +51,10 @@ class Operations(TorchDispatchMode):
 def counted(call: Callable[[], object]) -> Counter[str]:
     """Return the operations of one call, made once before: a first call may build what later ones use."""
     call()
-    with Operations() as operations:
+    mode = Operations()
+    with mode:
         call()
-    return operations.counts
+    return mode.counts
 
 
 def learner(name: str) -> tuple[Config, DQN, Replay]:
@@ -98,8 +99,8 @@ def test_no_more_operations_than_recorded(name: str, work: str) -> None:
     assert total <= allowed, (
         f"one {work} of {name} now dispatches {total} operations instead of {recorded} (most often {most}). Each costs "
         f"microseconds at every update for ever, so first see whether the new ones can go. If they pay for themselves "
-        f"(measure with benchmarks/update.py or loop.py and write it into docs/log.md), set RECORDED[{name!r}, {work!r}] "
-        f"in tests/agents/test_operations.py to {total}."
+        f"(measure with benchmarks/update.py or loop.py, and tell docs/log.md), set RECORDED[{name!r}, {work!r}] in "
+        f"tests/agents/test_operations.py to {total}."
     )
 
 
