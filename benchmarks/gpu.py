@@ -2,7 +2,7 @@
 
 Each part runs in a process of its own and has a box of seconds: a part that hangs, runs out of memory or leaves the GPU
 in an error costs its box and is told as a line, and the others still run. What a part has measured until then counts.
-It needs torch, numpy, gymnasium, ale-py and safetensors, and rlrun only as the checkout that this file lies in.
+It needs torch, numpy, gymnasium and ale-py, and rlrun only as the checkout that this file lies in.
 `--rehearse` takes the same path on a CPU with tiny sizes, in less than a minute: its numbers mean nothing.
 """
 

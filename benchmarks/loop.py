@@ -1,6 +1,6 @@
 """Loop: what the training loop itself costs, beside the network's arithmetic and the emulators; and the sampling.
 
-For each batch size, Breakout is trained by `agents/train.py` as it is, from a replay that is already full. The loop's
+For each batch size, a world is trained by `agents/train.py` as it is, from a replay that is already full. The loop's
 own clock tells acting and learning (the network), waiting for the emulators, sampling and storing; what is left of the
 wall-clock is the Python between them. "overhead" is sampling, storing and that rest, as a share of everything.
 
@@ -27,8 +27,9 @@ from rlrun.agents.replay import Replay
 from rlrun.agents.train import SECTIONS, Progress, train
 from rlrun.cli.tuning import tune_process
 
-SHAPE = (4, 84, 84)
-STEPS_PER_UPDATE = {32: 4.0, 128: 32.0, 256: 64.0}  # with each batch size, as the presets have it
+WORLDS = {"Breakout": "fast", "CartPole-v1": "control"}  # each with the preset that trains it
+PIXELS = (4, 84, 84)
+STEPS_PER_UPDATE = {32: 4.0, 128: 32.0, 256: 64.0}  # with each batch size, as Atari's presets have it
 WARM_UP = 3  # updates
 OVERHEAD_GOAL, SAMPLE_GOAL = 5.0, 0.15  # % of the wall-clock; ms for a batch of 32
 
@@ -37,12 +38,12 @@ def main() -> None:
     options = _options()
     machine.warn_if_busy()
     tune_process(options.threads)
-    loops = {str(size): Loop(size, options) for size in options.batch}
+    loops = {f"{world} {size}": Loop(world, size, options) for world in options.world for size in options.batch}
     variants: dict[str, Callable[[], rounds.Row]] = {
-        f"loop {size}": partial(loop.measure, options.seconds) for size, loop in loops.items()
+        f"loop {name}": partial(loop.measure, options.seconds) for name, loop in loops.items()
     }
     for exponent, kind in ((0.0, "uniform"), (0.5, "prioritised")):
-        replay = full_replay(options.capacity, 8, exponent)
+        replay = full_replay(options.capacity, 8, PIXELS, exponent)
         for size in options.batch:
             # beta as in the middle of a run
             call = partial(replay.sample, size, 0.7 if exponent else 0.0)
@@ -53,31 +54,31 @@ def main() -> None:
         for loop in loops.values():
             loop.envs.close()
     medians = rounds.medians(rows)
-    result = {"kind": "loop", "preset": options.preset, "precision": options.precision, "capacity": options.capacity}
+    result = {"kind": "loop", "capacity": options.capacity}
     result |= {"threads": torch.get_num_threads(), "rounds": options.rounds, "medians": medians}
     rounds.tell(options, lines(medians), rows, result)
 
 
 class Loop:
-    """A training run of Breakout that can be gone on with for some seconds at a time."""
+    """A training run that can be gone on with for some seconds at a time."""
 
-    def __init__(self, batch_size: int, options: argparse.Namespace) -> None:
+    def __init__(self, world: str, batch_size: int, options: argparse.Namespace) -> None:
         """Build it as `rlrun train` does, and let it learn a little."""
-        config = preset(options.preset).with_settings(
+        config = preset(WORLDS[world]).with_settings(
             {
                 "batch_size": batch_size,
                 "steps_per_update": STEPS_PER_UPDATE.get(batch_size, batch_size / 4),
-                "precision": options.precision,
                 "learning_starts": 0,
                 "replay_capacity": options.capacity,
                 "epsilon_start": 0.01,
                 "epsilon_end": 0.01,
             }
         )
-        self.envs = make("Breakout", config.num_envs, 0, "nature", num_threads=options.threads)
-        agent = DQN(config, SHAPE, int(self.envs.single_action_space.n), seed=0)
+        self.envs = make(world, config.num_envs, 0, "nature", num_threads=options.threads)
+        shape = self.envs.single_observation_space.shape
+        agent = DQN(config, shape, int(self.envs.single_action_space.n), seed=0)
         self.progress = Progress.begin(self.envs.reset()[0])
-        replay = full_replay(options.capacity, config.num_envs, config.priority_exponent, config.n_step)
+        replay = full_replay(options.capacity, config.num_envs, shape, config.priority_exponent, config.n_step)
         self.run: Iterator[Progress] = train(agent, self.envs, replay, config, self.progress)
         while self.progress.updates < WARM_UP:
             next(self.run)
@@ -100,12 +101,23 @@ class Loop:
         }
 
 
-def full_replay(capacity: int, num_envs: int, priority_exponent: float, n_step: int = 1) -> Replay:
-    """Return a replay full of random frames."""
+def full_replay(
+    capacity: int, num_envs: int, shape: tuple[int, ...], priority_exponent: float, n_step: int = 1
+) -> Replay:
+    """Return a replay full of random frames, or of random rows of numbers."""
+    pixels = len(shape) == 3
     replay = Replay(
-        capacity, num_envs, SHAPE, stack=SHAPE[0], n_step=n_step, priority_exponent=priority_exponent, seed=0
+        capacity,
+        num_envs,
+        shape,
+        obs_dtype=torch.uint8 if pixels else torch.float32,
+        stack=shape[0] if pixels else 1,
+        n_step=n_step,
+        priority_exponent=priority_exponent,
+        seed=0,
     )
-    return fill(replay, random_pictures(num_envs, SHAPE))
+    pictures = random_pictures(num_envs, shape)
+    return fill(replay, pictures if pixels else [picture / 255 for picture in pictures], actions=2)
 
 
 def sampling(call: Callable[[], object]) -> rounds.Row:
@@ -136,8 +148,7 @@ def lines(medians: dict[str, rounds.Row]) -> list[list[str]]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", nargs="+", type=int, default=[32, 128, 256])
-    parser.add_argument("--preset", default="fast", help="whose network and number of worlds; see rlrun presets")
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16")
+    parser.add_argument("--world", nargs="+", choices=WORLDS, default=list(WORLDS))
     parser.add_argument("--capacity", type=int, default=100_000, help="of each replay, agent steps")
     parser.add_argument("--threads", type=int, default=0, help="of torch and the emulators; all cores by default")
     parser.add_argument("--rounds", type=int, default=5)

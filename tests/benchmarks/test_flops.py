@@ -1,7 +1,6 @@
 """Floating-point operations: numbers worked out by hand, and torch's own count of what an update executes."""
 
-import importlib
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -12,19 +11,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from rlrun.agents.dqn import DQN
 from rlrun.agents.presets import preset
 
-SCRIPTS = Path(__file__).resolve().parent.parent.parent / "benchmarks"
+
+@pytest.fixture
+def flops(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("flops")
 
 
 @pytest.fixture
-def flops(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    return importlib.import_module("flops")
-
-
-@pytest.fixture
-def update(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    return importlib.import_module("update")
+def update(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("update")
 
 
 def test_the_nature_network_takes_the_operations_that_one_counts_on_paper(flops: ModuleType) -> None:

@@ -1,27 +1,24 @@
 """The GPU benchmark: its path is rehearsed on a CPU, and a part that fails or hangs takes nothing but its own box."""
 
-import importlib
 import json
 import subprocess
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
 
-SCRIPTS = Path(__file__).resolve().parent.parent.parent / "benchmarks"
-
 
 @pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    return importlib.import_module("gpu")
+def gpu(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("gpu")
 
 
-def test_the_rehearsal_takes_the_path_to_the_table_with_the_targets() -> None:
-    command = [sys.executable, str(SCRIPTS / "gpu.py"), "--rehearse", "--json", "--parts", "waterworld", "fast"]
+def test_the_rehearsal_takes_the_path_to_the_table_with_the_targets(scripts: Path) -> None:
+    command = [sys.executable, str(scripts / "gpu.py"), "--rehearse", "--json", "--parts", "waterworld", "fast"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout.splitlines()[-1])
