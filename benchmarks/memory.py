@@ -7,13 +7,12 @@ compress or share. Linux only: the resident memory is read from /proc.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
 from pathlib import Path
 
-import machine
+import rounds
 import torch
 from filling import fill, random_pictures
 
@@ -28,8 +27,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--capacity", type=int, default=1_000_000, help="of the replay, agent steps")
     parser.add_argument("--envs", type=int, default=8, help="worlds")
-    parser.add_argument("--json", action="store_true", help="close with one JSON object")
+    rounds.add_output(parser)
     options = parser.parse_args()
+    rounds.at_least(parser, options, capacity=1_000, envs=1)
     torch.set_num_threads(1)  # the copies are small: more threads would only wait for each other
     config = Config(replay_capacity=options.capacity, learning_starts=0, num_envs=options.envs)
     predicted = replay_bytes(config, SHAPE, 1)
@@ -51,12 +51,11 @@ def main() -> None:
         "measured_bytes": grown,
         "ratio": round(grown / predicted, 4),
         "seconds": round(seconds, 1),
-        "machine": machine.describe(),
     }
-    print(f"a replay of {len(replay):,} steps: predicted {predicted / 1e9:.3f} GB, measured {grown / 1e9:.3f} GB")
-    print(f"measured / predicted: {result['ratio']:.3f} (filled in {seconds:.1f} s)")
-    if options.json:
-        print(json.dumps(result))
+    told = [["a replay of", "predicted GB", "measured GB", "measured / predicted", "filled in s"]]
+    cells = [f"{number / 1e9:.4f}" for number in (predicted, grown)]
+    told.append([f"{len(replay):,} steps", *cells, f"{grown / predicted:.3f}", f"{seconds:.1f}"])
+    rounds.tell(options, told, [result], result)
 
 
 def filled(capacity: int, num_envs: int, pictures: list[torch.Tensor]) -> Replay:
