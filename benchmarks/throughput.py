@@ -21,7 +21,8 @@ from typing import Any
 
 import machine
 import rounds
-from peers import RUNS, WORKS, run_rlrun
+from peers import RUNS, run_rlrun
+from work import WORKS
 
 OURS = {"rlrun": "float32", "rlrun-bf16": "bfloat16"}
 RATIOS = {"rlrun": "fp32", "rlrun-bf16": "bf16"}

@@ -44,7 +44,7 @@ def test_a_part_that_outlasts_its_box_is_ended_and_said(gpu: ModuleType) -> None
 def test_what_a_part_measured_before_it_hung_counts(
     gpu: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line = gpu.MARK + json.dumps(gpu.row("a", 1.0, "ms"))
+    line = gpu.MARK + json.dumps({"what": "a", "value": 1.0, "unit": "ms", "target": None})
     hangs = tmp_path / "hangs.py"
     hangs.write_text(f"import time\nprint({line!r}, flush=True)\ntime.sleep(600)\n")
     monkeypatch.setattr(gpu, "__file__", str(hangs))
@@ -65,9 +65,10 @@ def test_the_boxes_of_all_parts_fit_into_one_call_of_ten_minutes(gpu: ModuleType
     assert sum(box for _, box in gpu.PARTS.values()) <= 560
 
 
-def test_a_loop_that_does_other_work_than_it_should_is_refused(gpu: ModuleType) -> None:
-    config = gpu.settings_of("dqn", gpu.TINY, {"num_envs": 4})
-    with gpu.Training(gpu.train, config, gpu.TINY) as training:
+def test_a_loop_that_does_other_work_than_it_should_is_refused(script: Callable[[str], ModuleType]) -> None:
+    parts = script("gpu_parts")
+    config = parts.settings_of("dqn", parts.TINY, {"num_envs": 4})
+    with parts.Training(parts.train, config, parts.TINY) as training:
         training.per_update = 2.0  # what the loop does not do
         with pytest.raises(RuntimeError, match=r"updates in \d+ steps, not one for every 2"):
             training.speed(0.05)
