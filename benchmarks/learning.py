@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import Any
 
 import machine
 import numpy as np
+import rounds
 
 import rlrun
 from rlrun.cli.errors import CommandError
@@ -27,9 +27,7 @@ KEPT = (
 
 def main() -> None:
     options = _options()
-    warning = machine.busy()
-    if warning:
-        print(warning, file=sys.stderr)
+    machine.warn_if_busy()
     results: list[dict[str, Any]] = []
     for seed in options.seeds:
         try:
@@ -93,10 +91,7 @@ def write(path: Path, results: list[dict[str, Any]], options: argparse.Namespace
         "lowest_mean": min(means),
         "seeds": results,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(json.dumps(document, indent=1) + "\n")
-    os.replace(draft, path)
+    rounds.write_json(path, document)
 
 
 def command(options: argparse.Namespace) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 PACKAGES = (
-    "rlrun", "torch", "numpy", "scikit-learn", "gymnasium", "ale-py", "stable-baselines3", "opencv-python-headless",
+    "rlrun", "torch", "numpy", "scikit-learn", "gymnasium", "ale-py", "stable-baselines3", "tianshou", "torchrl",
+    "opencv-python-headless",
 )  # fmt: skip
 
 
@@ -20,18 +22,21 @@ def describe() -> dict[str, Any]:
     for package in PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
             versions[package] = version(package)
-    return {"cpu": _cpu_model(), "cores": _cores(), "system": platform.system(), "versions": versions}
+    return {"cpu": _cpu_model(), "cores": cores(), "system": platform.system(), "versions": versions}
 
 
-def busy() -> str:
-    """Return one sentence of warning if other processes keep the cores busy, else an empty string."""
+def warn_if_busy() -> None:
+    """Say on stderr if other processes keep the cores busy."""
     load = os.getloadavg()[0]
-    if load < 0.5:
-        return ""
-    return f"warning: the load average is {load:.1f} before anything is measured: other processes disturb the speeds"
+    if load >= 0.5:
+        print(
+            f"warning: the load average is {load:.1f} before anything is measured: other processes disturb the speeds",
+            file=sys.stderr,
+        )
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

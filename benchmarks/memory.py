@@ -7,43 +7,39 @@ compress or share. Linux only: the resident memory is read from /proc.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
 from pathlib import Path
 
-import machine
-import numpy as np
+import rounds
 import torch
+from filling import fill, random_pictures
 
 from rlrun.agents.config import Config
 from rlrun.agents.replay import Replay
 from rlrun.cli.memory import available_bytes, replay_bytes
 
 SHAPE = (4, 84, 84)
-POOL = 16  # different random observations, taken in turn: each add copies its frames
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--capacity", type=int, default=1_000_000, help="of the replay, agent steps")
     parser.add_argument("--envs", type=int, default=8, help="worlds")
-    parser.add_argument("--json", action="store_true", help="close with one JSON object")
+    rounds.add_output(parser)
     options = parser.parse_args()
+    rounds.at_least(parser, options, capacity=1_000, envs=1)
     torch.set_num_threads(1)  # the copies are small: more threads would only wait for each other
     config = Config(replay_capacity=options.capacity, learning_starts=0, num_envs=options.envs)
     predicted = replay_bytes(config, SHAPE, 1)
     if predicted > available_bytes():
         sys.exit(f"the replay needs {predicted / 1e9:.1f} GB, but only {available_bytes() / 1e9:.1f} GB are free")
-    observations = [
-        torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (options.envs, *SHAPE), np.uint8))
-        for seed in range(POOL)
-    ]
-    fill(1_000 * options.envs, options.envs, observations)  # what the first use of torch takes is not the replay's
+    pictures = random_pictures(options.envs, SHAPE)
+    filled(1_000 * options.envs, options.envs, pictures)  # what the first use of torch takes is not the replay's
     before = resident_bytes()
     start = time.perf_counter()
-    replay = fill(options.capacity, options.envs, observations)
+    replay = filled(options.capacity, options.envs, pictures)
     seconds = time.perf_counter() - start
     grown = resident_bytes() - before
     result = {
@@ -55,23 +51,16 @@ def main() -> None:
         "measured_bytes": grown,
         "ratio": round(grown / predicted, 4),
         "seconds": round(seconds, 1),
-        "machine": machine.describe(),
     }
-    print(f"a replay of {len(replay):,} steps: predicted {predicted / 1e9:.3f} GB, measured {grown / 1e9:.3f} GB")
-    print(f"measured / predicted: {result['ratio']:.3f} (filled in {seconds:.1f} s)")
-    if options.json:
-        print(json.dumps(result))
+    told = [["a replay of", "predicted GB", "measured GB", "measured / predicted", "filled in s"]]
+    cells = [f"{number / 1e9:.4f}" for number in (predicted, grown)]
+    told.append([f"{len(replay):,} steps", *cells, f"{grown / predicted:.3f}", f"{seconds:.1f}"])
+    rounds.tell(options, told, [result], result)
 
 
-def fill(capacity: int, num_envs: int, observations: list[torch.Tensor]) -> Replay:
+def filled(capacity: int, num_envs: int, pictures: list[torch.Tensor]) -> Replay:
     """Return a full replay."""
-    replay = Replay(capacity, num_envs, SHAPE, obs_dtype=torch.uint8, stack=SHAPE[0])
-    actions = torch.zeros(num_envs, dtype=torch.int64)
-    rewards = torch.zeros(num_envs)
-    no = torch.zeros(num_envs, dtype=torch.bool)
-    for row in range(replay.rows):
-        replay.add(observations[row % POOL], actions, rewards, no, no, no)
-    return replay
+    return fill(Replay(capacity, num_envs, SHAPE, obs_dtype=torch.uint8, stack=SHAPE[0]), pictures)
 
 
 def resident_bytes() -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import Any
 
 import machine
 import numpy as np
+import rounds
 import torch
 
 import rlrun
@@ -124,17 +124,12 @@ def write(path: Path, options: argparse.Namespace, seeds: list[dict[str, Any]], 
         "random": random,
         "seeds": seeds,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(json.dumps(document, indent=1) + "\n")
-    os.replace(draft, path)
+    rounds.write_json(path, document)
 
 
 def main() -> None:
     options = _options()
-    warning = machine.busy()
-    if warning:
-        print(warning, file=sys.stderr)
+    machine.warn_if_busy()
     runs: list[tuple[dict[str, Any], rlrun.Player]] = []
     try:
         for seed in options.seeds:

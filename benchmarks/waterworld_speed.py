@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import machine
+import rounds
 import torch
 
 from rlrun.envs.waterworld.batch import Batch
@@ -20,8 +19,8 @@ ACTIONS = 64  # different rows of actions, drawn before the clock starts
 NODE = 154_000  # the original's world-steps a second in node
 
 
-def measured(variant: str, worlds: int, device: torch.device, seconds: float, rounds: int) -> dict[str, Any]:
-    """Return the speed of `worlds` worlds that step together: the median and the best of `rounds`."""
+def measured(variant: str, worlds: int, device: torch.device, seconds: float, repeats: int) -> dict[str, Any]:
+    """Return the speed of `worlds` worlds that step together: the median and the best of `repeats`."""
     batch = Batch(variant, worlds, device=device)
     batch.reset(torch.arange(worlds).numpy())
     count = len(batch.layout.actions)
@@ -29,7 +28,7 @@ def measured(variant: str, worlds: int, device: torch.device, seconds: float, ro
     for row in actions[:WARM_UP]:
         batch.step(row)
     speeds = []
-    for _ in range(rounds):
+    for _ in range(repeats):
         _wait(device)
         start, steps = time.perf_counter(), 0
         while (spent := time.perf_counter() - start) < seconds:
@@ -57,9 +56,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, help="a JSON file to write")
     options = parser.parse_args()
-    warning = machine.busy()
-    if warning:
-        print(warning, file=sys.stderr)
+    machine.warn_if_busy()
     if options.threads:
         torch.set_num_threads(options.threads)
     device = torch.device(options.device)
@@ -74,8 +71,7 @@ def main() -> None:
         )
     if options.out:
         told = {"machine": machine.describe(), "device": name, "variant": options.variant, "results": results}
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(told, indent=1) + "\n")
+        rounds.write_json(options.out, told)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,163 @@
+"""Loop: what the training loop itself costs, beside the network's arithmetic and the emulators; and the sampling.
+
+For each batch size, a world is trained by `agents/train.py` as it is, from a replay that is already full. The loop's
+own clock tells acting and learning (the network), waiting for the emulators, sampling and storing; what is left of the
+wall-clock is the Python between them. "overhead" is sampling, storing and that rest, as a share of everything.
+
+Then the milliseconds of one `Replay.sample`, uniform and prioritised, from a full replay of random frames.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import machine
+import numpy as np
+import rounds
+import torch
+from filling import fill, random_pictures
+
+from rlrun import make
+from rlrun.agents.dqn import DQN
+from rlrun.agents.presets import preset
+from rlrun.agents.replay import Replay
+from rlrun.agents.train import SECTIONS, Progress, train
+from rlrun.cli.tuning import tune_process
+
+WORLDS = {"Breakout": "fast", "CartPole-v1": "control"}  # each with the preset that trains it
+PIXELS = (4, 84, 84)
+STEPS_PER_UPDATE = {32: 4.0, 128: 32.0, 256: 64.0}  # with each batch size, as Atari's presets have it
+WARM_UP = 3  # updates
+OVERHEAD_GOAL, SAMPLE_GOAL = 5.0, 0.15  # % of the wall-clock; ms for a batch of 32
+
+
+def main() -> None:
+    options = _options()
+    machine.warn_if_busy()
+    tune_process(options.threads)
+    loops = {f"{world} {size}": Loop(world, size, options) for world in options.world for size in options.batch}
+    variants: dict[str, Callable[[], rounds.Row]] = {
+        f"loop {name}": partial(loop.measure, options.seconds) for name, loop in loops.items()
+    }
+    for exponent, kind in ((0.0, "uniform"), (0.5, "prioritised")):
+        replay = full_replay(options.capacity, 8, PIXELS, exponent)
+        for size in options.batch:
+            # beta as in the middle of a run
+            call = partial(replay.sample, size, 0.7 if exponent else 0.0)
+            variants[f"sample {size} {kind}"] = partial(sampling, call)
+    try:
+        rows = rounds.take_turns(variants, options.rounds)
+    finally:
+        for loop in loops.values():
+            loop.envs.close()
+    medians = rounds.medians(rows)
+    result = {"kind": "loop", "capacity": options.capacity}
+    result |= {"threads": torch.get_num_threads(), "rounds": options.rounds, "medians": medians}
+    rounds.tell(options, lines(medians), rows, result)
+
+
+class Loop:
+    """A training run that can be gone on with for some seconds at a time."""
+
+    def __init__(self, world: str, batch_size: int, options: argparse.Namespace) -> None:
+        """Build it as `rlrun train` does, and let it learn a little."""
+        config = preset(WORLDS[world]).with_settings(
+            {
+                "batch_size": batch_size,
+                "steps_per_update": STEPS_PER_UPDATE.get(batch_size, batch_size / 4),
+                "learning_starts": 0,
+                "replay_capacity": options.capacity,
+                "epsilon_start": 0.01,
+                "epsilon_end": 0.01,
+            }
+        )
+        self.envs = make(world, config.num_envs, 0, "nature", num_threads=options.threads)
+        shape = self.envs.single_observation_space.shape
+        agent = DQN(config, shape, int(self.envs.single_action_space.n), seed=0)
+        self.progress = Progress.begin(self.envs.reset()[0])
+        replay = full_replay(options.capacity, config.num_envs, shape, config.priority_exponent, config.n_step)
+        self.run: Iterator[Progress] = train(agent, self.envs, replay, config, self.progress)
+        while self.progress.updates < WARM_UP:
+            next(self.run)
+
+    def measure(self, seconds: float) -> rounds.Row:
+        """Return the share of each section in the wall-clock, %, and the speed."""
+        before = dict(self.progress.seconds)
+        steps, updates = self.progress.step, self.progress.updates
+        start = time.perf_counter()
+        while (spent := time.perf_counter() - start) < seconds:
+            next(self.run)
+        shares = {name: 100 * (self.progress.seconds[name] - before[name]) / spent for name in SECTIONS}
+        rest = 100 - sum(shares.values())
+        return {
+            **shares,
+            "rest": rest,
+            "overhead": shares["sample"] + shares["store"] + rest,
+            "steps_per_second": (self.progress.step - steps) / spent,
+            "updates": self.progress.updates - updates,
+        }
+
+
+def full_replay(
+    capacity: int, num_envs: int, shape: tuple[int, ...], priority_exponent: float, n_step: int = 1
+) -> Replay:
+    """Return a replay full of random frames, or of random rows of numbers."""
+    pixels = len(shape) == 3
+    replay = Replay(
+        capacity,
+        num_envs,
+        shape,
+        obs_dtype=torch.uint8 if pixels else torch.float32,
+        stack=shape[0] if pixels else 1,
+        n_step=n_step,
+        priority_exponent=priority_exponent,
+        seed=0,
+    )
+    pictures = random_pictures(num_envs, shape)
+    return fill(replay, pictures if pixels else [picture / 255 for picture in pictures], actions=2)
+
+
+def sampling(call: Callable[[], object]) -> rounds.Row:
+    """Return the milliseconds of one sample: the median of a hundred, as a pause by the system is none of its own."""
+    times = []
+    for _ in range(100):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return {"ms": 1e3 * float(np.median(times))}
+
+
+def lines(medians: dict[str, rounds.Row]) -> list[list[str]]:
+    """Return the table's cells: first the loops, then the sampling."""
+    names = [*SECTIONS, "rest", "overhead"]
+    told = [["", *(f"{name} %" for name in names), "steps/s", "ms", "goal"]]
+    for variant, values in medians.items():
+        if variant.startswith("loop"):
+            numbers = [f"{values[name]:.1f}" for name in names]
+            met = "met" if values["overhead"] < OVERHEAD_GOAL else "missed"
+            told.append([variant, *numbers, f"{values['steps_per_second']:.0f}", "", f"< {OVERHEAD_GOAL:g} %, {met}"])
+        else:
+            goal = f"< {SAMPLE_GOAL}, {'met' if values['ms'] < SAMPLE_GOAL else 'missed'}" if " 32 " in variant else ""
+            told.append([variant, *[""] * (len(names) + 1), f"{values['ms']:.3f}", goal])
+    return told
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batch", nargs="+", type=int, default=[32, 128, 256])
+    parser.add_argument("--world", nargs="+", choices=WORLDS, default=list(WORLDS))
+    parser.add_argument("--capacity", type=int, default=100_000, help="of each replay, agent steps")
+    parser.add_argument("--threads", type=int, default=0, help="of torch and the emulators; all cores by default")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each loop in a round")
+    rounds.add_output(parser)
+    options = parser.parse_args()
+    rounds.at_least(parser, options, batch=1, capacity=1_000, threads=0, rounds=1, seconds=0.01)
+    return options
+
+
+if __name__ == "__main__":
+    main()

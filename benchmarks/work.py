@@ -1,0 +1,50 @@
+"""Work: what every side of a throughput comparison does alike, and who watches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+DISCOUNT, EPSILON = 0.99, 0.01
+MAX_GRAD_NORM = 10.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every side does alike: one network, one world, one rhythm of steps and updates."""
+
+    world: str  # as rlrun calls it
+    peer_world: str  # as gymnasium calls the bare one
+    pixels: bool
+    preset: str
+    batch: int = 32
+    steps_per_update: int = 4
+    learning_rate: float = 6.25e-5
+    adam_eps: float = 1.5e-4
+    target_updates: int = 2_000  # updates between copies to the target network
+    learning_starts: int = 1_000  # steps
+    capacity: int = 100_000  # steps
+    hidden: tuple[int, ...] = (512,)  # units after the convolutions, or of all of the MLP
+    settings: dict[str, Any] = field(default_factory=dict)  # rlrun's, beside those above
+
+
+def _mlp(first: int, second: int) -> dict[str, Any]:
+    return {"mlp_hidden": (first,), "hidden": (second,), "double": False}
+
+
+WORKS = {
+    "breakout": Work("Breakout", "BreakoutNoFrameskip-v4", True, "dqn"),
+    # Stable-Baselines3's own sizes: so small that what runs is Python, not arithmetic.
+    "cartpole": Work("CartPole-v1", "CartPole-v1", False, "control", hidden=(64, 64), settings=_mlp(64, 64)),
+    # The sizes of rlrun's preset for such worlds.
+    "cartpole-wide": Work(
+        "CartPole-v1", "CartPole-v1", False, "control", batch=128, hidden=(256, 256), settings=_mlp(256, 256)
+    ),
+}
+
+
+class Watch(Protocol):
+    """Whoever counts."""
+
+    def over(self, steps: int) -> bool:
+        """Hear that `steps` agent steps are made in all; return whether that is enough."""
