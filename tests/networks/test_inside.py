@@ -19,6 +19,7 @@ from rlrun.networks.saliency import (
     deletion_insertion,
     gradient_saliency,
     perturbation_saliency,
+    pointing,
     randomised,
     rank_correlation,
     sarfa_saliency,
@@ -251,8 +252,60 @@ def test_a_blur_keeps_the_sum_and_spreads_as_far_as_its_sigma() -> None:
     assert float((soft.sum(2)[0, 0] * at**2).sum()) == pytest.approx(9.0, rel=0.03)
 
 
-def test_numbers_that_are_no_image_cannot_be_blurred() -> None:
+class Numbers(nn.Module):
+    """Three outputs for numbers (B, 4): the first hangs on the first two, all three on the third, none on the last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, all_three = 3 * x[:, 0] + 2 * x[:, 1], 5 * x[:, 2]
+        return torch.stack([one + all_three, all_three, all_three], 1)
+
+
+def test_numbers_are_taken_away_by_their_means() -> None:
+    x, means = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([0.0, 0.0, 1.0, 0.0])
+    saliency = perturbation_saliency(Numbers(), x, blank=means)
+    assert saliency.tolist() == pytest.approx([4.5, 8.0, 150.0, 0.0])  # half of 3^2, of 4^2, of 3 times 10^2
+    relevance = torch.softmax(torch.tensor([22.0, 15.0, 15.0]), 0) - torch.softmax(torch.tensor([19.0, 15.0, 15.0]), 0)
+    sarfa = sarfa_saliency(Numbers(), x, 0, blank=means)
+    assert float(sarfa[0]) == pytest.approx(float(2 * relevance[0] / (1 + relevance[0])), rel=1e-4)
+    assert sarfa[2:].tolist() == [0.0, 0.0]  # the third number moves all outputs alike
+
+
+def test_numbers_that_belong_together_are_taken_away_together() -> None:
+    x, means = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.zeros(4)
+    parts = torch.tensor([[True, True, False, False], [False, False, False, True]])
+    saliency = perturbation_saliency(Numbers(), x, blank=means, parts=parts)
+    assert saliency.tolist() == pytest.approx([24.5, 24.5, 0.0, 0.0])  # half of (3 + 4)^2; the third is in no part
+    window, means = x.view(2, 2), means.view(2, 2)
+    network = nn.Sequential(nn.Flatten(), Numbers())
+    saliency = perturbation_saliency(network, window, blank=means, parts=parts.view(2, 2, 2))
+    assert torch.allclose(saliency, torch.tensor([[24.5, 24.5], [0.0, 0.0]]))
+
+
+def test_deletion_and_insertion_of_numbers_go_to_their_means_and_back() -> None:
+    x, means = torch.tensor([0.2, 0.2, 0.5, 0.9]), torch.zeros(4)
+    curves = deletion_insertion(Numbers(), x, 0, torch.tensor([4.0, 3.0, 2.0, 1.0]), blank=means)
+    share = [float(torch.softmax(torch.tensor([q, 0.0, 0.0]), 0)[0]) for q in (1.0, 0.4, 0.0)]
+    assert curves.deleting.tolist() == pytest.approx([share[0], share[1], share[2], share[2], share[2]])
+    assert curves.deletion == pytest.approx((share[0] / 2 + share[1] + 2.5 * share[2]) / 4)
+    back = deletion_insertion(Numbers(), x, 0, torch.tensor([1.0, 2.0, 3.0, 4.0]), blank=means)
+    assert back.inserting.tolist() == pytest.approx(curves.deleting.tolist()[::-1])
+
+
+def test_numbers_without_their_means_cannot_be_taken_away() -> None:
     network = QNetwork(MLP(4, (5,)), ExpectationHead(5, 2, ()))
     assert gradient_saliency(network, torch.rand(4), 1).shape == (4,)
-    with pytest.raises(ValueError, match=r"only images can be blurred.*\(4,\)"):
+    with pytest.raises(ValueError, match=r"shape \(4,\) cannot be blurred: give their means"):
         perturbation_saliency(network, torch.rand(4))
+    with pytest.raises(ValueError, match=r"shape \(4,\) cannot be blurred: give their means"):
+        deletion_insertion(network, torch.rand(4), 0, torch.rand(4))
+
+
+def test_pointing_counts_the_states_in_which_there_is_something_to_point_at() -> None:
+    right = torch.tensor(
+        [[True, False, False, False], [True, True, False, False], [False] * 4, [False, False, True, True]]
+    )
+    saliency = torch.tensor([[0.9, 0.1, 0.0, 0.0], [0.1, 0.2, 0.9, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.1, 0.2]])
+    found = pointing(saliency, right)
+    assert found.accuracy == pytest.approx(2 / 3)
+    assert found.chance == pytest.approx((1 / 4 + 1 / 2 + 1 / 2) / 3)
+    assert found.states == 3
