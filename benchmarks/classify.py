@@ -81,7 +81,8 @@ def dropout(data: list[str], network: str, options: argparse.Namespace) -> dict[
 
 def blocks(data: list[str], options: argparse.Namespace) -> dict[str, Any]:
     names = ("cnn", "lenet", "inception", "se-resnet")
-    return {"lines": [classified(["--network", n, *data, "--seeds", str(options.seeds)], options.quick) for n in names]}
+    lines = [classified(["--network", n, *data, "--seeds", str(options.seeds)], options.quick) for n in names]
+    return {"lines": lines, "se_resnet_less_cnn": paired(lines[0], lines[-1])}
 
 
 def points(options: argparse.Namespace) -> dict[str, Any]:

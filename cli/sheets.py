@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..networks.dream import deep_dream, style_transfer
-from ..networks.probe import ProbeError, activations, layer_named, layer_names, scores
+from ..networks.blocks import Inception
+from ..networks.dream import Dream, deep_dream, style_transfer
+from ..networks.probe import ProbeError, activations, layer_named, scores
 from ..networks.stimulus import (
     best_neuron,
     layer_values,
@@ -144,8 +146,7 @@ def draw_dream(subject: Subject, request: Request, out: Path) -> Answer:
     """Draw an input and what a layer dreams into it, octave by octave."""
     layer = (request.layer or f"body.{_convolutions(subject)[-1]}").removeprefix("body.")
     x = subject.x[request.index]
-    octaves = 4 if min(x.shape[1:]) >= 20 else 2
-    dream = deep_dream(subject.body, layer, x, octaves=octaves, steps=request.steps or 20, seed=request.seed)
+    dream = _dreamt(subject, layer, x, request)
     figure = figure_titled(7, 4, f"{subject.title}: a dream of {layer}")
     left, right = figure.subplots(1, 2)
     show(left, x, subject)
@@ -159,13 +160,21 @@ def draw_dream(subject: Subject, request: Request, out: Path) -> Answer:
     ]
 
 
+def _dreamt(subject: Subject, layer: str, x: Tensor, request: Request) -> Dream:
+    """Return the dream in as many octaves as the layers can take, four at most; raise ProbeError if none works."""
+    for octaves in (4, 3, 2):
+        with contextlib.suppress(ProbeError):
+            return deep_dream(subject.body, layer, x, octaves=octaves, steps=request.steps or 20, seed=request.seed)
+    return deep_dream(subject.body, layer, x, octaves=1, steps=request.steps or 20, seed=request.seed)
+
+
 def draw_style(subject: Subject, request: Request, out: Path) -> Answer:
     """Draw one input in the style of another, the one least like it, with both losses."""
     layers = _convolutions(subject)
     x = subject.x[request.index]
     style = subject.x[int((subject.x - x).flatten(1).norm(dim=1).argmax())]
     made = style_transfer(
-        subject.body, x, style, content_layer=layers[-1], style_layers=layers, style_weight=1.0,
+        subject.body, x, style, content_layer=layers[(len(layers) - 1) // 2], style_layers=layers, style_weight=1.0,
         steps=request.steps or 200, seed=request.seed,
     )  # fmt: skip
     figure = figure_titled(13, 3.6, f"{subject.title}: the content of one, the style of another")
@@ -195,8 +204,15 @@ SHEETS: dict[str, Callable[[Subject, Request, Path], Answer]] = {
 
 
 def _convolutions(subject: Subject) -> list[str]:
-    """Return the names of the body's convolutions; raise ProbeError if it has none in a row."""
-    names = [name for name in layer_names(subject.body) if "Conv" in type(layer_named(subject.body, name)).__name__]
+    """Return the body's convolutions by name, an Inception block as one; raise ProbeError if it has none."""
+    names: list[str] = []
+    blocks: list[str] = []
+    for name, module in subject.body.named_modules():
+        if isinstance(module, Inception):
+            blocks.append(name)
+            names.append(name)
+        elif "Conv" in type(module).__name__ and not any(name.startswith(f"{block}.") for block in blocks):
+            names.append(name)
     if not names or not subject.sees_images:
         raise ProbeError("this network has no convolutions to dream with")
     return names

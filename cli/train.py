@@ -28,7 +28,13 @@ CPU_STEPS, GPU_STEPS = 1_000_000, 10_000_000  # the budgets when none is given, 
 @click.option("--frames", type=Count(), help="Budget in emulator frames: 4 to an agent step on Atari.")
 @click.option("--minutes", type=float, help="Budget in minutes of training.")
 @click.option("--preset", help=f"Settings to start from: {', '.join(PRESETS)} (see rlrun presets).")
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change one setting; repeatable.")
+@click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one setting; repeatable. A new learning_rate scales learning_rate_end with it, unless that is set too.",
+)
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="A TOML file of settings.")
 @click.option("--protocol", help="Atari only: machado (sticky actions, default) or nature (no-op starts, lives).")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything random.")

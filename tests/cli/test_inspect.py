@@ -118,6 +118,8 @@ def test_an_atari_agent_is_shown_the_frames_that_it_plays(tmp_path: Path) -> Non
     answers = rlrun.inspect(made.folder, ["activations", "saliency"], states=8, index=7)
     assert answers.arrays["activations"]["body.layers.0"].shape == (1, 4, 20, 20)
     assert answers.arrays["saliency"]["SARFA"].shape == (84, 84)
+    dreams = rlrun.inspect(made.folder, ["dream"], states=8, steps=3).arrays["dream"]
+    assert len(dreams["energy ratios"]) == 3  # a fourth octave of 31 x 31 pixels is too small for its convolutions
 
 
 @pytest.mark.parametrize(
@@ -144,6 +146,16 @@ def test_a_network_without_convolutions_has_no_dreams(tmp_path: Path, capsys: py
     assert run(cli, ["inspect", str(made.folder), "dream"]) == USAGE
     assert "no convolutions to dream with" in capsys.readouterr().err
     assert run(cli, ["inspect", "nothing", "--dir", str(tmp_path)]) == ENVIRONMENT
+
+
+def test_inception_dreams_too(tmp_path: Path) -> None:
+    made = rlrun.classify("inception", "digits", epochs=1, train_size=200, directory=tmp_path)
+    answers = rlrun.inspect(made.folder, ["dream", "style"], steps=8)
+    assert "the energy of blocks.2 grew" in answers.notes["dream"][0]
+    assert answers.arrays["dream"]["energy ratios"].min() > 1
+    assert answers.arrays["style"]["style losses"][-1] < answers.arrays["style"]["style losses"][0]
+    named = rlrun.inspect(made.folder, ["dream"], steps=8, layer="body.blocks.1.five.2")
+    assert "the energy of blocks.1.five.2 grew" in named.notes["dream"][0]
 
 
 def test_layers_are_listed(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:

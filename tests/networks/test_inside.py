@@ -10,9 +10,11 @@ from rlrun.networks.classifier import build_classifier
 from rlrun.networks.cnn import CNN, ConvLayer
 from rlrun.networks.dream import deep_dream, gram, style_loss, style_transfer
 from rlrun.networks.heads import ExpectationHead
+from rlrun.networks.impala import Impala
 from rlrun.networks.inception import InceptionBody
+from rlrun.networks.lenet import LeNet
 from rlrun.networks.mlp import MLP
-from rlrun.networks.probe import ProbeError, activations, layer_named, layer_names, scores
+from rlrun.networks.probe import ProbeError, activations, layer_named, layer_names, recording, scores
 from rlrun.networks.qnetwork import QNetwork
 from rlrun.networks.saliency import (
     blur,
@@ -40,6 +42,17 @@ def q_network(actions: int = 3) -> QNetwork:
     torch.manual_seed(0)
     body = CNN((1, 20, 20), [ConvLayer(4, 3, 1, 1, pool=2), ConvLayer(6, 3, 1, 1)])
     return QNetwork(body, ExpectationHead(body.out_features, actions, (8,))).eval()
+
+
+def sensitive_inception() -> InceptionBody:
+    """Return an untrained body whose features tell images apart; as PyTorch starts them, they fade with depth."""
+    torch.manual_seed(0)
+    body = InceptionBody((1, 20, 20))
+    for module in body.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+    return body
 
 
 class Spot(nn.Module):
@@ -159,9 +172,39 @@ def test_deep_dream_raises_the_energy_at_every_octave() -> None:
     assert 0 <= float(dream.image.min()) <= float(dream.image.max()) <= 1
 
 
+@pytest.mark.parametrize("layer", ["stem.0", "blocks.1", "blocks.2.three.2"])
+def test_inception_dreams_of_blocks_and_of_their_branches(layer: str) -> None:
+    torch.manual_seed(0)
+    body = InceptionBody((1, 20, 20))
+    dream = deep_dream(body, layer, torch.rand(1, 20, 20), octaves=3)
+    assert dream.image.shape == (1, 20, 20)
+    assert min(dream.energy_ratios) > 1
+    with recording(body, [layer]) as seen:
+        body(torch.stack([dream.image, torch.rand(1, 20, 20)]))  # the energy is that of the layer in the whole body
+    assert seen[layer][0].square().mean() > seen[layer][1].square().mean()
+
+
+def test_every_body_looks_at_images_of_other_sizes_past_its_own_check() -> None:
+    image = (1, 20, 20)
+    layers = [ConvLayer(4, 3, 1, 1, pool=2)]
+    for body, of_itself in ((CNN(image, layers), "layers.0"), (Impala(image), "layers.0"), (LeNet(image), "layers.0"),
+                            (InceptionBody(image), "blocks.0")):  # fmt: skip
+        x = torch.rand(2, 1, 20, 20)
+        last = body.maps(x)[-1] if isinstance(body, InceptionBody) else body.maps(x)
+        features = last.mean((2, 3)) if isinstance(body, InceptionBody) else last.flatten(1)
+        assert torch.equal(body(x), features)
+        assert min(deep_dream(body, of_itself, torch.rand(1, 14, 16), octaves=2).energy_ratios) > 1
+        with pytest.raises(ValueError, match="expected"):
+            body(torch.rand(2, 1, 14, 16))
+
+
 def test_what_cannot_be_dreamt_of_is_said() -> None:
-    with pytest.raises(ProbeError, match="InceptionBody is none"):
-        deep_dream(InceptionBody((1, 20, 20)), "stem.0", torch.rand(1, 20, 20))
+    with pytest.raises(ProbeError, match="MLP is none"):
+        deep_dream(MLP(400, (4,)), "layers.0", torch.rand(1, 20, 20))
+    with pytest.raises(ProbeError, match=r"no layer 'blocks.1.thre.2'; nearest are blocks.1.three.2"):
+        deep_dream(InceptionBody((1, 20, 20)), "blocks.1.thre.2", torch.rand(1, 20, 20))
+    with pytest.raises(ProbeError, match="layers that can be dreamt of are feature maps"):
+        deep_dream(Impala((1, 16, 16), squeeze=16), "layers.2.branch.4.excite", torch.rand(1, 16, 16), octaves=1)
     with pytest.raises(ProbeError, match="take fewer octaves"):
         deep_dream(CNN((1, 20, 20), [ConvLayer(4, 8, 1)]), "layers.0", torch.rand(1, 20, 20))
 
@@ -175,15 +218,19 @@ def test_the_style_loss_has_the_gradient_of_finite_differences() -> None:
     assert torch.allclose(gram(features), gram(flipped))
 
 
-def test_style_transfer_lowers_both_losses() -> None:
-    body = q_network().body
+@pytest.mark.parametrize(
+    ("body", "layers"),
+    [(q_network().body, ["layers.0", "layers.3"]), (sensitive_inception(), ["stem.0", "blocks.1"])],
+    ids=["CNN", "Inception"],
+)
+def test_style_transfer_lowers_both_losses(body: nn.Module, layers: list[str]) -> None:
     content, style = torch.rand(1, 20, 20), torch.rand(1, 20, 20) ** 4
     made = style_transfer(
         body,
         content,
         style,
-        content_layer="layers.3",
-        style_layers=["layers.0", "layers.3"],
+        content_layer=layers[-1],
+        style_layers=layers,
         style_weight=1.0,
         steps=60,
     )
