@@ -33,7 +33,7 @@ CPU_STEPS, GPU_STEPS = 1_000_000, 10_000_000  # the budgets when none is given, 
     "sets",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Change one setting; repeatable. A new learning_rate scales learning_rate_end with it, unless that is set too.",
+    help="Change one setting; repeatable. learning_rate takes learning_rate_end along, unless that is set too.",
 )
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="A TOML file of settings.")
 @click.option("--protocol", help="Atari only: machado (sticky actions, default) or nature (no-op starts, lives).")

@@ -179,6 +179,7 @@ def test_inception_dreams_of_blocks_and_of_their_branches(layer: str) -> None:
     dream = deep_dream(body, layer, torch.rand(1, 20, 20), octaves=3)
     assert dream.image.shape == (1, 20, 20)
     assert min(dream.energy_ratios) > 1
+    assert [maps.shape[2] for maps in body.maps(dream.image[None])] == [20, 10, 5]
     with recording(body, [layer]) as seen:
         body(torch.stack([dream.image, torch.rand(1, 20, 20)]))  # the energy is that of the layer in the whole body
     assert seen[layer][0].square().mean() > seen[layer][1].square().mean()
