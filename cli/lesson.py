@@ -15,7 +15,8 @@ from ..networks.classifier import Classifier, classifier_on, coarsen, parameter_
 from ..networks.digits import Data
 from ..networks.fit import Fitting, fit, score
 from .errors import DIVERGED, CommandError
-from .fitting import fit_view
+from .fitting import FitTeller
+from .live import view
 from .model import Model, build, new_folder
 from .run import append_metrics
 from .scorecard import Result, draw
@@ -141,7 +142,7 @@ def _untrained(data: Data, seed: int, plan: Plan, description: dict[str, Any]) -
 def _fitted(made: Classifier, data: Data, seed: int, chosen: Recipe, as_json: bool, title: str) -> list[Fitting]:
     """Fit `made` in place and show it; return how it went."""
     history = []
-    with fit_view(as_json, title) as show:
+    with view(as_json, title, FitTeller(title), leave=False) as shown:
         for fitting in fit(
             made, data.train, data.test, epochs=chosen.epochs, batch_size=chosen.batch_size,
             learning_rate=chosen.learning_rate, weight_decay=chosen.weight_decay, augment=chosen.augment, seed=seed,
@@ -149,5 +150,5 @@ def _fitted(made: Classifier, data: Data, seed: int, chosen: Recipe, as_json: bo
             if fitting.log_likelihood != fitting.log_likelihood:  # NaN
                 raise CommandError("the fit diverged: take a smaller --learning-rate", DIVERGED)
             history.append(fitting)
-            show(fitting)
+            shown.show(fitting)
     return history

@@ -17,6 +17,7 @@ from .run import Run, Settings
 
 if TYPE_CHECKING:
     from .live import View
+    from .report import Report
     from .session import Session
 
 CPU_STEPS, GPU_STEPS = 1_000_000, 10_000_000  # the budgets when none is given, agent steps
@@ -172,6 +173,7 @@ def _train(
         run = _new_run(env, budget, preset, sets, config_file, protocol, seed, device, num_envs, directory)
     from ..envs.catalogue import find
     from .live import view
+    from .report import ReportTeller
     from .stopper import Stopper
 
     fresh = resume is None
@@ -179,7 +181,7 @@ def _train(
     with (
         run.locked(),
         Stopper() as stopper,
-        view(as_json, f"{title} · {run.folder.name}") as shown,
+        view(as_json, f"{title} · {run.folder.name}", ReportTeller()) as shown,
         contextlib.ExitStack() as stack,
     ):
         shown.say(f"{'training' if fresh else 'training on'} {title}{_circumstances(run)}")
@@ -262,7 +264,7 @@ def _circumstances(run: Run) -> str:
     return f"{protocol}, preset {settings.preset}, seed {settings.seed}, on {settings.device}, in {run.folder}"
 
 
-def _introduce(session: Session, shown: View) -> None:
+def _introduce(session: Session, shown: View[Report]) -> None:
     """Say how much memory and time it takes, and how to stop, watch and go on."""
     from .live import duration
 
