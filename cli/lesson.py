@@ -39,7 +39,7 @@ class Recipe(NamedTuple):
 def recipe(data: Data, network: str) -> Recipe:
     """Return what is done where nothing else is asked for."""
     if len(data.in_shape) != 3:
-        wide = (32, 32) if data.name == "spiral" and network == "mlp" else None
+        wide = (16, 16) if data.name == "spiral" and network == "mlp" else None
         return Recipe(300, 10, 1e-2 if data.name == "spiral" else 3e-2, 1e-4 if wide else 1e-2, False, wide)
     augment = network in NATURAL_DISTORTION and data.name == "mnist"  # 8 x 8 pixels are too few to turn
     if len(data.train) >= LARGE:

@@ -54,13 +54,13 @@ def draw_plane(left: Figure | SubFigure, right: Figure | SubFigure, model: Model
     axes.set_title("decision regions", loc="left", fontsize=11)
 
     axes = right.subplots()
-    coarse = grid[::4, ::4]
-    moved = warped(model, coarse)
+    moved = warped(model, grid)
     for lines in (moved, moved.transpose(1, 0, 2)):
-        for line in lines:
+        for line in lines[::4]:  # each along the fine grid, so that it bends smoothly
             axes.plot(*line.T, color="#b9c0cb", linewidth=0.8, zorder=1)
     shade = np.where(p[::4, ::4].ravel() > 0.5, LIGHT_GREEN, LIGHT_RED)
-    axes.scatter(moved[..., 0].ravel(), moved[..., 1].ravel(), c=shade, s=12, zorder=2)
+    crossings = moved[::4, ::4].reshape(-1, 2)
+    axes.scatter(crossings[:, 0], crossings[:, 1], c=shade, s=12, zorder=2)
     seen = warped(model, x)
     axes.scatter(seen[:, 0], seen[:, 1], c=colors, s=26, edgecolors="white", linewidths=0.7, zorder=3)
     axes.grid(False)

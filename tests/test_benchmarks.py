@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
+from rlrun.cli.lesson import recipe
+from rlrun.networks.digits import load_data
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
 
@@ -40,3 +44,13 @@ def test_se_resnet_is_compared_with_the_cnn_seed_by_seed(classify: ModuleType, m
     assert found["mean"] == pytest.approx(0.08 / 3)
     half = 4.3027 * 0.0152753 / 3**0.5  # Student's t with two degrees of freedom; the deviation of .03, .01, .04
     assert found["interval"] == pytest.approx([0.08 / 3 - half, 0.08 / 3 + half], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["circle", "spiral"])
+def test_points_are_classified_with_the_settings_that_validation_chose(name: str) -> None:
+    best = json.loads((FOLDER / "results" / "classify-points-selection.json").read_text())[name]
+    usual = recipe(load_data(name), "mlp")
+    assert usual.epochs == best["epochs"]
+    assert list(usual.hidden or (6, 2)) == best["best"]["hidden"]
+    assert (usual.learning_rate, usual.weight_decay) == (best["best"]["learning_rate"], best["best"]["weight_decay"])
+    assert best["best"]["accuracy"] == max(row["accuracy"] for row in best["candidates"])

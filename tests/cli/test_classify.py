@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 import rlrun
+from rlrun.cli import plot
 from rlrun.cli.classify import NETWORKS
 from rlrun.cli.errors import ENVIRONMENT, USAGE, CommandError, run
 from rlrun.cli.main import cli
@@ -98,6 +99,25 @@ def test_people_see_the_confusion_and_the_mistakes(tmp_path: Path, capsys: pytes
         " no         10   ·",
         "yes          1 205",
     ]
+    names = ["red", "green"]
+    assert confusion_lines([[1, 0], [0, 1]], names)[0] == "       guess   red green"
+    widest = confusion_lines(np.eye(20, dtype=int).tolist(), [f"a long name {number}" for number in range(20)])
+    assert max(map(len, widest)) <= 101
+
+
+def test_the_fit_is_drawn_as_means_of_epochs_over_what_single_batches_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(plot, "_save", lambda figure, out: drawn.append(figure))
+    made = rlrun.classify("mlp", "circle", epochs=7, directory=tmp_path)
+    rows = [json.loads(line) for line in (made.folder / "metrics.jsonl").read_text().splitlines()]
+    top = drawn[0].subfigs[0].axes[0]
+    batches, means = top.lines
+    assert batches.get_ydata().tolist() == [row["log_likelihood"] for row in rows]
+    assert means.get_xdata().tolist() == list(range(1, 8))
+    each = len(rows) // 7
+    assert means.get_ydata()[2] == pytest.approx(np.mean([r["log_likelihood"] for r in rows[2 * each : 3 * each]]))
 
 
 def test_a_taxonomy_gives_coarse_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
