@@ -100,7 +100,7 @@ def selection(options: argparse.Namespace) -> dict[str, Any]:
     """Return how candidate settings do on draws that no result is reported on; `rlrun classify` takes the best ones."""
     epochs, draws = (1, 1) if options.quick else (300, options.seeds)
     plans: dict[str, list[tuple[tuple[int, ...], float, float]]] = {
-        "circle": [((6, 2), rate, decay) for rate in (1e-2, 3e-2) for decay in (1e-4, 1e-2)],
+        "circle": [((6, 2), rate, decay) for rate in (1e-2, 3e-2) for decay in (1e-4, 1e-2, 1e-1, 3e-1)],
         "spiral": [(w, rate, decay) for w in ((16, 16), (32, 32)) for rate in (1e-2, 2e-2) for decay in [1e-4]],
     }
     found: dict[str, Any] = {}

@@ -105,6 +105,13 @@ def test_people_see_the_confusion_and_the_mistakes(tmp_path: Path, capsys: pytes
     assert max(map(len, widest)) <= 101
 
 
+def test_points_that_no_line_separates_are_told_apart_by_a_small_network(tmp_path: Path) -> None:
+    circle = rlrun.classify("mlp", "circle", directory=tmp_path).description
+    assert (circle["parameters"], circle["test_accuracy"]) == (38, 1.0)
+    assert rlrun.classify("logistic", "circle", directory=tmp_path).description["train_accuracy"] < 0.7
+    assert rlrun.classify("mlp", "spiral", directory=tmp_path).description["test_accuracy"] >= 0.98
+
+
 def test_the_fit_is_drawn_as_means_of_epochs_over_what_single_batches_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
