@@ -51,6 +51,8 @@ def show(axes: Any, x: Tensor, subject: Subject) -> None:
         for row, values in enumerate(rows):
             at = np.arange(values.size) + row * values.size
             axes.bar(at, values, color=COLORS[0], alpha=(row + 1) / len(rows))
+        if x.numel() <= 10:
+            axes.set_xticks(range(x.numel()))
         axes.tick_params(labelsize=7)
 
 

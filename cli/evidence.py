@@ -48,8 +48,9 @@ class Evidence(NamedTuple):
         said = [
             f"deletion {self.curves.deletion:.3f}, in random order {chance.deletion:.3f} (low is good)",
             f"insertion {self.curves.insertion:.3f}, in random order {chance.insertion:.3f} (high is good)",
-            f"rank correlation {self.shuffled:.2f} with shuffled weights (0 is good)",
         ]
+        if self.saliency.numel() > 2:  # of two numbers it is always 1 or -1
+            said.append(f"rank correlation {self.shuffled:.2f} with shuffled weights (0 is good)")
         if self.pointing is not None and self.pointing.states:
             found = self.pointing
             said.append(
@@ -149,6 +150,7 @@ def _draw_parts(axes: Any, subject: Subject, x: Tensor, saliency: Tensor) -> Non
     values = subject.parts.values(saliency).tolist()
     seen = subject.parts.sights(x[None])[0].tolist()
     axes.bar(range(len(values)), values, color=[*(TINTS[kind] for kind in seen), *[COLORS[0]] * len(values)])
+    axes.set_ylim(0, None if max(values) > 0 else 1)
     axes.tick_params(labelsize=7)
     axes.set_xticks(range(len(values)), subject.parts.names, rotation=90 if len(values) > 16 else 0)
     if seen:

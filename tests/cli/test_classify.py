@@ -14,7 +14,7 @@ from rlrun.cli import plot
 from rlrun.cli.classify import NETWORKS
 from rlrun.cli.errors import ENVIRONMENT, USAGE, CommandError, run
 from rlrun.cli.main import cli
-from rlrun.cli.plane import decision_regions, warped
+from rlrun.cli.plane import decision_regions, telling_pair, warped
 from rlrun.cli.reuse import body_of
 from rlrun.cli.scorecard import confusion_lines
 from rlrun.networks import classifier
@@ -144,6 +144,16 @@ def test_the_plane_is_divided_and_warped_as_the_network_sees_it(tmp_path: Path) 
     moved = warped(model, grid)
     assert moved.shape == grid.shape
     assert np.abs(moved).max() <= 1  # tanh
+
+
+def test_the_two_neurons_that_tell_the_classes_apart_are_shown() -> None:
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 50)
+    features = rng.normal(size=(100, 6)).astype(np.float32)
+    features[:, 1] = features[:, 4] + 0.1 * rng.normal(size=100) + 0.5 * y  # alone neither tells, together they do
+    features[:, 2] += 1.5 * y
+    assert telling_pair(features, y) == (1, 4)
+    assert telling_pair(features[:, 1:2], y) == (0, 0)
 
 
 def agent_run(folder: Path, game: str = "Pong", **more: object) -> "rlrun.Run":

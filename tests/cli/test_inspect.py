@@ -148,6 +148,13 @@ def test_a_network_without_convolutions_has_no_dreams(tmp_path: Path, capsys: py
     assert run(cli, ["inspect", "nothing", "--dir", str(tmp_path)]) == ENVIRONMENT
 
 
+def test_a_classifier_of_points_is_asked_about_both_numbers(tmp_path: Path) -> None:
+    made = rlrun.classify("mlp", "circle", epochs=5, directory=tmp_path)
+    answers = rlrun.inspect(made.folder, ["saliency"])
+    assert answers.arrays["saliency"]["SARFA"].shape == (2,)
+    assert not any("rank correlation" in note for note in answers.notes["saliency"])  # of two numbers it tells nothing
+
+
 def test_inception_dreams_too(tmp_path: Path) -> None:
     made = rlrun.classify("inception", "digits", epochs=1, train_size=200, directory=tmp_path)
     answers = rlrun.inspect(made.folder, ["dream", "style"], steps=8)
