@@ -157,10 +157,11 @@ def test_a_classifier_of_points_is_asked_about_both_numbers(tmp_path: Path) -> N
 
 def test_inception_dreams_too(tmp_path: Path) -> None:
     made = rlrun.classify("inception", "digits", epochs=1, train_size=200, directory=tmp_path)
-    answers = rlrun.inspect(made.folder, ["dream", "style"], steps=8)
+    answers = rlrun.inspect(made.folder, ["dream", "style"], steps=30)
     assert "the energy of blocks.2 grew" in answers.notes["dream"][0]
     assert answers.arrays["dream"]["energy ratios"].min() > 1
     assert answers.arrays["style"]["style losses"][-1] < answers.arrays["style"]["style losses"][0]
+    assert answers.arrays["style"]["content losses"][-1] < answers.arrays["style"]["content losses"][0]
     named = rlrun.inspect(made.folder, ["dream"], steps=8, layer="body.blocks.1.five.2")
     assert "the energy of blocks.1.five.2 grew" in named.notes["dream"][0]
 
