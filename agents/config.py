@@ -158,6 +158,8 @@ class Config:
     def with_settings(self, settings: dict[str, Any]) -> Config:
         """Return this config with `settings` changed: values as typed, or strings as a user writes them.
 
+        A new learning_rate takes learning_rate_end along, in the same proportion, unless that is given too.
+
         Raises:
             ConfigError: an unknown key (with the nearest names) or a value of the wrong kind.
 
@@ -168,7 +170,11 @@ class Config:
             if key not in hints:
                 raise ConfigError(f"unknown setting {key!r}{nearest(key, hints)}")
             parsed[key] = _parse(key, value, hints[key])
-        return replace(self, **parsed)
+        changed = replace(self, **parsed)
+        if "learning_rate" in parsed and "learning_rate_end" not in parsed:
+            share = self.learning_rate_end / self.learning_rate
+            changed = replace(changed, learning_rate_end=float(f"{changed.learning_rate * share:.6g}"))
+        return changed
 
     def as_dict(self) -> dict[str, Any]:
         """Return all fields as plain values, tuples as lists: what TOML and JSON can hold."""

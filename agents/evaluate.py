@@ -68,7 +68,7 @@ def evaluate(
         obs, reward, terminated, truncated, info = envs.recv()
         score += np.where(info["reset"], 0.0, reward)
         length += ~info["reset"]
-        steps += envs.num_envs
+        steps += int((~info["reset"]).sum())
         for env in np.flatnonzero(terminated | truncated):
             if played[env] < quota[env]:
                 scores.append(float(score[env]))

@@ -1,4 +1,4 @@
-"""FrameLog: a replay's frames on disk, compressed, appended to at each checkpoint and never written twice."""
+"""FrameLog: a replay's frames on disk, compressed, appended to at each checkpoint, never written twice, sampled."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .checkpoint import Checkpoint, write_shared
 from .replay import Replay
 
 CHUNK_BYTES = 64 << 20  # of raw frames in a file
+SAMPLED_FILES = 8  # at most, for some observations: none is read whole for the sake of a few
 
 
 class FrameLog:
@@ -58,3 +60,55 @@ def restore_frames(checkpoint: Checkpoint, replay: Replay) -> None:
         rows = torch.from_numpy(data).view(last - first, -1)
         start = max(first, oldest)
         replay.load_frames(start, rows[start - first :])
+
+
+def replayed(checkpoint: Checkpoint, stack: int, count: int, seed: int = 0) -> Tensor | None:
+    """Return `count` observations, (n, *obs_shape), that `checkpoint`'s replay holds, or as many as can be drawn.
+
+    They come from at most SAMPLED_FILES files of frames, drawn by their rows and opened one after the other, so that
+    no more than a chunk of a large replay is in memory; in each, observations are drawn uniformly among those that an
+    action was chosen in and whose stack lies in the file. In order of their age, the oldest first.
+
+    Args:
+        checkpoint: of a run.
+        stack: frames that an observation stacks, 1 for none: the replay's.
+        count: how many.
+        seed: of the draw.
+
+    Returns:
+        The observations, or None if the checkpoint holds no frames.
+
+    Raises:
+        CheckpointError: a file that is missing or damaged.
+
+    """
+    entries = checkpoint.manifest["shared"]
+    if not entries or "replay.safetensors" not in checkpoint.manifest["files"]:
+        return None
+    rng = np.random.default_rng(seed)
+    state = checkpoint.tensors("replay")
+    live, age, like = state["live"].numpy(), state["age"].numpy().astype(np.int64), state["obs"]
+    added, (used, worlds) = int(state["added"]), live.shape
+    frame = like.shape[2:] if stack > 1 else like.shape[1:]
+    rows = np.array([entry["last"] - max(entry["first"], added - used) for entry in entries])
+    files = rng.choice(len(entries), min(SAMPLED_FILES, len(entries)), replace=False, p=rows / rows.sum())
+    files.sort()
+    shares = np.diff(np.round(count * np.r_[0, rows[files].cumsum()] / rows[files].sum()).astype(int))
+    found = []
+    for entry, share in zip((entries[file] for file in files), shares, strict=True):
+        first, last = int(entry["first"]), int(entry["last"])
+        row = np.arange(max(first, added - used), last)
+        older = np.minimum(age[row % used], stack - 1)  # (R, N): frames of the episode that the stack reaches back for
+        able = np.argwhere(live[row % used] & (row[:, None] - older >= row[0]))
+        chosen = able[np.sort(rng.choice(len(able), min(share, len(able)), replace=False))]
+        data = bytearray(zlib.decompress(checkpoint.shared(entry)))
+        frames = torch.frombuffer(data, dtype=like.dtype).view(last - first, worlds, *frame)
+        for at, world in chosen.tolist():
+            obs = torch.zeros(like.shape[1:], dtype=like.dtype)
+            end, reach = int(row[at]) - first + 1, int(older[at, world]) + 1
+            if stack > 1:
+                obs[-reach:] = frames[end - reach : end, world]
+            else:
+                obs[:] = frames[end - 1, world]
+            found.append(obs)
+    return torch.stack(found) if found else None

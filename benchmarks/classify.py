@@ -2,8 +2,8 @@
 
 python benchmarks/classify.py PART... [--data-dir ../shared/data/mnist] [--seeds 5] [--out benchmarks/results] [--quick]
 
-Parts: ladder-digits, ladder-mnist, dropout-digits, dropout-mnist, blocks-digits, points, polynomial. --quick is a
-rehearsal: few seeds, epochs and examples, to see that everything runs; its files are named so.
+Parts: ladder-digits, ladder-mnist, dropout-digits, dropout-mnist, blocks-digits, points-selection, points, polynomial.
+--quick is a rehearsal: few seeds, epochs and examples, to see that everything runs; its files are named so.
 """
 
 import argparse
@@ -11,18 +11,23 @@ import contextlib
 import io
 import json
 import tempfile
+from collections import deque
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from machine import describe
 from scipy.stats import t
 
 import rlrun
 from rlrun.cli.errors import run
 from rlrun.cli.main import cli
+from rlrun.networks.classifier import build_classifier
+from rlrun.networks.digits import validation_points
+from rlrun.networks.fit import fit, score
 from rlrun.networks.polynomial import polynomial_fits
 
 
@@ -81,13 +86,43 @@ def dropout(data: list[str], network: str, options: argparse.Namespace) -> dict[
 
 def blocks(data: list[str], options: argparse.Namespace) -> dict[str, Any]:
     names = ("cnn", "lenet", "inception", "se-resnet")
-    return {"lines": [classified(["--network", n, *data, "--seeds", str(options.seeds)], options.quick) for n in names]}
+    lines = [classified(["--network", n, *data, "--seeds", str(options.seeds)], options.quick) for n in names]
+    return {"lines": lines, "se_resnet_less_cnn": paired(lines[0], lines[-1])}
 
 
 def points(options: argparse.Namespace) -> dict[str, Any]:
     plans = [(network, data) for data in ("circle", "spiral", "simple") for network in ("logistic", "mlp")]
     seeds = str(options.seeds)
     return {"lines": [classified(["--network", n, "--data", d, "--seeds", seeds], options.quick) for n, d in plans]}
+
+
+def selection(options: argparse.Namespace) -> dict[str, Any]:
+    """Return how candidate settings do on draws that no result is reported on; `rlrun classify` takes the best ones."""
+    epochs, draws = (1, 1) if options.quick else (300, options.seeds)
+    plans: dict[str, list[tuple[tuple[int, ...], float, float]]] = {
+        "circle": [((6, 2), rate, decay) for rate in (1e-2, 3e-2) for decay in (1e-4, 1e-2, 1e-1, 3e-1)],
+        "spiral": [(w, rate, decay) for w in ((16, 16), (32, 32)) for rate in (1e-2, 2e-2) for decay in [1e-4]],
+    }
+    found: dict[str, Any] = {}
+    for name, candidates in plans.items():
+        rows = []
+        for hidden, rate, decay in candidates:
+            scores = []
+            for draw in range(draws):
+                data = validation_points(name, draw)
+                torch.manual_seed(draw)
+                made = build_classifier("mlp", (2,), 2, hidden=hidden)
+                how = {"epochs": epochs, "batch_size": 10, "learning_rate": rate, "weight_decay": decay}
+                deque(fit(made, data.train, seed=draw, **how), maxlen=0)
+                scores.append(score(made, data.test))
+            row = {"hidden": hidden, "learning_rate": rate, "weight_decay": decay,
+                   "accuracy": float(np.mean([each.accuracy for each in scores])),
+                   "log_likelihood": float(np.mean([each.log_likelihood for each in scores]))}  # fmt: skip
+            print(name, row, flush=True)
+            rows.append(row)
+        best = max(rows, key=lambda row: (row["accuracy"], row["log_likelihood"]))
+        found[name] = {"epochs": epochs, "draws": draws, "candidates": rows, "best": best}
+    return found
 
 
 def polynomial(options: argparse.Namespace) -> dict[str, Any]:
@@ -118,6 +153,7 @@ def main() -> None:
         "dropout-digits": lambda: dropout(digits, "mlp", options),
         "dropout-mnist": lambda: dropout(mnist, "mlp", options),
         "blocks-digits": lambda: blocks(digits, options),
+        "points-selection": lambda: selection(options),
         "points": lambda: points(options),
         "polynomial": lambda: polynomial(options),
     }

@@ -43,8 +43,9 @@ class Inspection:
 def command(run: str, questions: tuple[str, ...], list_layers: bool, **options: Any) -> None:
     """Look inside a classifier or an agent, one picture a question.
 
-    RUN_OR_MODEL is a folder, a name, or `latest`. Questions: activations, top (stimuli among the test data or the
-    states visited), optimal (stimuli by optimisation), saliency, dream, style; all that fit if none is given.
+    RUN_OR_MODEL is a folder, a name, or `latest`. Questions: activations, top (stimuli among the test data, or among
+    states of the agent's replay or, without one, freshly played), optimal (stimuli by optimisation), saliency, dream,
+    style; all that fit if none is given.
     """
     if list_layers:
         from ..networks.probe import layer_names
@@ -78,10 +79,13 @@ def inspect(
 
     Arguments are the command's options. Raises CommandError, one sentence.
     """
+    from matplotlib import rc_context
+
     from ..agents.config import nearest
     from ..networks.probe import ProbeError
-    from . import sheets
-    from .subject import subject_of
+    from .plot import STYLE
+    from .sheets import SHEETS
+    from .subject import Request, subject_of
 
     for question in questions:
         if question not in QUESTIONS:
@@ -95,14 +99,15 @@ def inspect(
     asked = list(questions) or [q for q in QUESTIONS if found.sees_images or q not in IMAGES_ONLY]
     folder = Path(out) if out is not None else found.folder / "inspect"
     folder.mkdir(parents=True, exist_ok=True)
-    request = sheets.Request(
+    request = Request(
         layer=layer, index=index, output=None if output is None else found.outputs.index(output), steps=steps, seed=seed
     )
     answers = Inspection()
     for question in asked:
         path = folder / f"{question}.png"
         try:
-            arrays, notes = sheets.SHEETS[question](found, request, path)
+            with rc_context(STYLE):
+                arrays, notes = SHEETS[question](found, request, path)
         except ProbeError as error:
             if not questions:  # it was not asked for by name: this network has none
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +37,24 @@ def warped(model: Model, points: NDArray[np.float32], neurons: tuple[int, int] =
     return chosen.reshape(*points.shape[:-1], 2)
 
 
+def telling_pair(features: NDArray[np.float32], y: NDArray[np.int64]) -> tuple[int, int]:
+    """Return the two neurons that tell two classes apart best, from features (n, F) and classes (n,) of 0 or 1.
+
+    By Fisher's criterion (1936): the squared distance of the classes' means d^T S^-1 d, S the scatter within them. The
+    first two of equal pairs; (0, 0) of a single neuron.
+    """
+    difference = features[y == 1].mean(0) - features[y == 0].mean(0)
+    inner = np.concatenate([features[y == label] - features[y == label].mean(0) for label in (0, 1)])
+    scatter = inner.T @ inner / len(inner) + 1e-6 * np.eye(features.shape[1])
+    best, found = -np.inf, (0, 0)
+    for pair in combinations(range(features.shape[1]), 2):
+        d = difference[list(pair)]
+        distance = float(d @ np.linalg.solve(scatter[np.ix_(pair, pair)], d))
+        if distance > best:
+            best, found = distance, pair
+    return found
+
+
 def draw_plane(left: Figure | SubFigure, right: Figure | SubFigure, model: Model, data: Data) -> None:
     """Draw the decision regions with the training points, and the same warped by the last hidden layer."""
     from matplotlib.colors import ListedColormap
@@ -54,14 +73,16 @@ def draw_plane(left: Figure | SubFigure, right: Figure | SubFigure, model: Model
     axes.set_title("decision regions", loc="left", fontsize=11)
 
     axes = right.subplots()
-    coarse = grid[::4, ::4]
-    moved = warped(model, coarse)
+    with torch.no_grad():
+        pair = telling_pair(model.network.body(data.train.x).numpy(), y)
+    moved = warped(model, grid, pair)
     for lines in (moved, moved.transpose(1, 0, 2)):
-        for line in lines:
+        for line in lines[::4]:  # each along the fine grid, so that it bends smoothly
             axes.plot(*line.T, color="#b9c0cb", linewidth=0.8, zorder=1)
     shade = np.where(p[::4, ::4].ravel() > 0.5, LIGHT_GREEN, LIGHT_RED)
-    axes.scatter(moved[..., 0].ravel(), moved[..., 1].ravel(), c=shade, s=12, zorder=2)
-    seen = warped(model, x)
+    crossings = moved[::4, ::4].reshape(-1, 2)
+    axes.scatter(crossings[:, 0], crossings[:, 1], c=shade, s=12, zorder=2)
+    seen = warped(model, x, pair)
     axes.scatter(seen[:, 0], seen[:, 1], c=colors, s=26, edgecolors="white", linewidths=0.7, zorder=3)
     axes.grid(False)
-    axes.set_title("as the first two neurons of the last hidden layer see it", loc="left", fontsize=11)
+    axes.set_title(f"as neurons {pair[0]} and {pair[1]} of the last layer of the body see it", loc="left", fontsize=11)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .model import Model
 
 WORST = 12  # mistakes shown
+COLUMNS = 100  # of a confusion matrix in text
 SHOWN_CLASSES = 20  # a confusion matrix of more is drawn but not printed
 
 
@@ -68,7 +69,9 @@ def announce_seeds(closing: dict[str, Any]) -> None:
 def confusion_lines(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> list[str]:
     """Return a confusion matrix as text: a row for each true class, a column for each guess, dots for zeros."""
     name = max(map(len, classes))
-    cell = max(3, *(len(str(count)) for row in confusion for count in row)) + 1
+    least = max(3, *(len(str(count)) for row in confusion for count in row)) + 1
+    room = (COLUMNS - name - 7) // len(classes)  # names are cut where a line would grow too long
+    cell = max(least, min(name + 1, room))
     heads = [title if len(title) < cell else title[: cell - 1] for title in classes]
     lines = [" " * name + "  guess" + "".join(head.rjust(cell) for head in heads)]
     for title, row in zip(classes, confusion, strict=True):
@@ -106,13 +109,20 @@ def draw(result: Result, out: Path) -> None:
 
 
 def _draw_fit(figure: Figure | SubFigure, result: Result) -> None:
+    import numpy as np
+
     from .plot import COLORS
 
     top, bottom = figure.subplots(2, 1, sharex=True)
-    epochs = [fitting.fraction * fitting.epochs for fitting in result.history]
-    top.plot(epochs, [fitting.log_likelihood for fitting in result.history], color=COLORS[0], linewidth=1.8)
+    epochs = np.array([fitting.fraction * fitting.epochs for fitting in result.history])
+    passes = np.ceil(epochs - 1e-9).astype(int)
+    ticks = np.unique(passes)
+    for axes, name in ((top, "log_likelihood"), (bottom, "accuracy")):
+        values = np.array([getattr(fitting, name) for fitting in result.history])
+        means = [values[passes == epoch].mean() for epoch in ticks]
+        axes.plot(epochs, values, color=COLORS[0], linewidth=0.8, alpha=0.25)  # a few batches at a time: noisy
+        axes.plot(ticks, means, color=COLORS[0], linewidth=1.8, label="training, mean of an epoch")
     top.set_ylabel("log-likelihood, an example")
-    bottom.plot(epochs, [fitting.accuracy for fitting in result.history], color=COLORS[0], label="training batches")
     ends = [fitting for fitting in result.history if fitting.test_accuracy is not None]
     bottom.plot([end.epoch for end in ends], [end.test_accuracy for end in ends], color=COLORS[1], label="test")
     bottom.set_ylabel("share right")

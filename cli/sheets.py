@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..networks.dream import deep_dream, style_transfer
-from ..networks.probe import ProbeError, activations, layer_named, layer_names, scores
-from ..networks.saliency import (
-    deletion_insertion,
-    gradient_saliency,
-    perturbation_saliency,
-    randomised,
-    rank_correlation,
-    sarfa_saliency,
-)
+from ..networks.blocks import Inception
+from ..networks.dream import Dream, deep_dream, style_transfer
+from ..networks.probe import ProbeError, activations, layer_named, scores
 from ..networks.stimulus import (
     best_neuron,
     layer_values,
@@ -31,27 +24,16 @@ from ..networks.stimulus import (
     output_objective,
     top_stimuli,
 )
-from .plot import COLORS, FAINT, STYLE, _save
+from .canvas import MAPS, figure_titled, show, side_by_side, write_label
+from .evidence import draw_saliency
+from .plot import COLORS, FAINT, _save
 
 if TYPE_CHECKING:
-    from .subject import Subject
+    from .subject import Answer, Request, Subject
 
-MAPS = 12  # feature maps of a layer that are drawn
 UNITS = 6
 OUTPUTS = 6
 BATCH = 200
-Answer = tuple[dict[str, NDArray[Any]], list[str]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What exactly is asked."""
-
-    layer: str | None
-    index: int
-    output: int | None
-    steps: int | None
-    seed: int
 
 
 def draw_activations(subject: Subject, request: Request, out: Path) -> Answer:
@@ -60,16 +42,18 @@ def draw_activations(subject: Subject, request: Request, out: Path) -> Answer:
     seen = activations(subject.network, x[None], None if request.layer is None else [request.layer])
     shown = {name: value[0] for name, value in seen.items()}
     rows = [name for name in shown if not name.endswith("flatten")]
-    figure = _figure(13, 1.25 * (len(rows) + 1), f"{subject.title}: input {request.index}, layer by layer")
+    figure = figure_titled(
+        13, 1.25 * (len(rows) + 1), f"{subject.title}: input {request.index} of {subject.origin}, layer by layer"
+    )
     grid = figure.subplots(len(rows) + 1, 2, width_ratios=(1.7, MAPS))
-    _label(grid[0, 0], "input")
-    _show(grid[0, 1], x, subject)
+    write_label(grid[0, 0], "input")
+    show(grid[0, 1], x, subject)
     for (label, axes), name in zip(grid[1:], rows, strict=True):
         value = shown[name]
         kind = type(layer_named(subject.network, name)).__name__
-        _label(label, f"{name}\n{kind} {'x'.join(map(str, seen[name].shape[1:]))}")
+        write_label(label, f"{name}\n{kind} {'x'.join(map(str, seen[name].shape[1:]))}")
         if value.dim() == 3:
-            axes.imshow(_side_by_side(value[:MAPS]), cmap="magma")
+            axes.imshow(side_by_side(value[:MAPS]), cmap="magma")
             axes.axis("off")
         else:
             axes.bar(np.arange(value.numel()), value.flatten().numpy(), width=1.0, color=COLORS[0])
@@ -83,19 +67,18 @@ def draw_top(subject: Subject, request: Request, out: Path) -> Answer:
     layer = request.layer or subject.default_layer
     values = layer_values(subject.network, layer, subject.x)
     units = values.std(0).argsort(descending=True)[:UNITS].tolist()  # the units that tell inputs apart
-    what = "test data" if subject.y is not None else "states visited"
-    figure = _figure(
-        13, 1.5 * len(units) + 0.6, f"{subject.title}: top stimuli for {layer} among {len(values):,} {what}"
+    figure = figure_titled(
+        13, 1.5 * len(units) + 0.6, f"{subject.title}: top stimuli for {layer} among {subject.origin}"
     )
     grid = figure.add_gridspec(len(units), 10)
     arrays: dict[str, NDArray[Any]] = {"values": values.numpy()}
     for row, unit in enumerate(units):
         best = top_stimuli(values, unit, 9)
         arrays[f"unit {unit}"] = best.numpy()
-        _label(figure.add_subplot(grid[row, 0]), f"unit {unit}")
+        write_label(figure.add_subplot(grid[row, 0]), f"unit {unit}")
         for column, index in enumerate(best.tolist(), start=1):
             axes = figure.add_subplot(grid[row, column])
-            _show(axes, subject.x[index], subject)
+            show(axes, subject.x[index], subject)
             name = "" if subject.y is None else f"{subject.outputs[int(subject.y[index])]}  "
             axes.set_title(f"{name}{float(values[index, unit]):.2f}", fontsize=8, color=FAINT)
     _save(figure, out)
@@ -122,7 +105,11 @@ def draw_optimal(subject: Subject, request: Request, out: Path) -> Answer:
     outputs = [request.output] if request.output is not None else list(range(min(len(subject.outputs), OUTPUTS)))
     agent = subject.y is None
     columns = 3 if subject.sees_images else 2
-    figure = _figure(2.6 * len(outputs) + 0.8, 2.5 * columns + 0.7, f"{subject.title}: optimal stimuli")
+    figure = figure_titled(
+        2.6 * len(outputs) + 0.8,
+        2.5 * columns + 0.7,
+        f"{subject.title}: optimal stimuli, beside the best of {subject.origin}",
+    )
     grid = figure.subplots(columns, len(outputs), squeeze=False)
     arrays: dict[str, NDArray[Any]] = {}
     notes: list[str] = []
@@ -147,7 +134,7 @@ def draw_optimal(subject: Subject, request: Request, out: Path) -> Answer:
             with torch.no_grad():
                 value = float(objective(x[None]))
             distance, _ = nearest_distance(x, subject.x)
-            _show(axes, x, subject)
+            show(axes, x, subject)
             axes.set_title(f"{name}: {value:.3g}\n{title}", fontsize=8)
             arrays[f"{name}: {title}"] = x.numpy()
             notes.append(f"{name}, {title}: {value:.4g}, {distance:.3g} (rms) from the nearest real input")
@@ -155,61 +142,16 @@ def draw_optimal(subject: Subject, request: Request, out: Path) -> Answer:
     return arrays, notes
 
 
-def draw_saliency(subject: Subject, request: Request, out: Path) -> Answer:
-    """Draw what an output hangs on in one input, three ways, and how far each can be believed."""
-    x = subject.x[request.index]
-    with torch.no_grad():
-        q = scores(subject.network, x[None])[0]
-    output = int(q.argmax()) if request.output is None else request.output
-    maps = {"gradient": gradient_saliency(subject.network, x, output)}
-    if subject.sees_images:
-        side = min(x.shape[1:])
-        sigma, stride = (5.0, 5) if side >= 60 else (side / 14, max(1, side // 14))  # in proportion on small images
-        maps["perturbation"] = perturbation_saliency(subject.network, x, sigma=sigma, stride=stride)
-        maps["SARFA"] = sarfa_saliency(subject.network, x, output, sigma=sigma, stride=stride)
-    notes = []
-    other = randomised(subject.network, request.seed)
-    again = gradient_saliency(other, x, output)
-    notes.append(
-        f"gradient of the same weights shuffled: rank correlation {rank_correlation(maps['gradient'], again):.2f}"
-    )
-    figure = _figure(3 * (len(maps) + 1), 3.6, f"{subject.title}: what {subject.outputs[output]} hangs on")
-    grid = figure.subplots(1, len(maps) + 1)
-    _show(grid[0], x, subject)
-    grid[0].set_title(f"input {request.index}", fontsize=9)
-    chance = None
-    if subject.sees_images:
-        generator = torch.Generator().manual_seed(request.seed)
-        drawn = [torch.rand(x.shape[1:], generator=generator) for _ in range(5)]
-        areas = np.mean([deletion_insertion(subject.network, x, output, each) for each in drawn], 0)
-        chance = f"deletion {areas[0]:.3f}, insertion {areas[1]:.3f} in random order (mean of 5)"
-    for axes, (name, saliency) in zip(grid[1:], maps.items(), strict=True):
-        if saliency.dim() == 2:
-            curves = deletion_insertion(subject.network, x, output, saliency)
-            line = f"deletion {curves.deletion:.3f}, insertion {curves.insertion:.3f}"
-            notes.append(f"{name}: {line}; {chance}")
-            axes.imshow(_picture(x), cmap="gray", alpha=0.6)
-            axes.imshow(saliency.numpy(), cmap="inferno", alpha=0.75)
-            axes.axis("off")
-            axes.set_title(f"{name}\n{line}", fontsize=8)
-        else:
-            _show(axes, saliency, subject)
-            axes.set_title(name, fontsize=9)
-    _save(figure, out)
-    return {name: saliency.numpy() for name, saliency in maps.items()}, notes
-
-
 def draw_dream(subject: Subject, request: Request, out: Path) -> Answer:
     """Draw an input and what a layer dreams into it, octave by octave."""
     layer = (request.layer or f"body.{_convolutions(subject)[-1]}").removeprefix("body.")
     x = subject.x[request.index]
-    octaves = 4 if min(x.shape[1:]) >= 20 else 2
-    dream = deep_dream(subject.body, layer, x, octaves=octaves, steps=request.steps or 20, seed=request.seed)
-    figure = _figure(7, 4, f"{subject.title}: a dream of {layer}")
+    dream = _dreamt(subject, layer, x, request)
+    figure = figure_titled(7, 4, f"{subject.title}: a dream of {layer}")
     left, right = figure.subplots(1, 2)
-    _show(left, x, subject)
+    show(left, x, subject)
     left.set_title(f"input {request.index}", fontsize=9)
-    _show(right, dream.image, subject)
+    show(right, dream.image, subject)
     ratios = ", ".join(f"{ratio:.2f}" for ratio in dream.energy_ratios)
     right.set_title(f"energy times {ratios}", fontsize=9)
     _save(figure, out)
@@ -218,19 +160,27 @@ def draw_dream(subject: Subject, request: Request, out: Path) -> Answer:
     ]
 
 
+def _dreamt(subject: Subject, layer: str, x: Tensor, request: Request) -> Dream:
+    """Return the dream in as many octaves as the layers can take, four at most; raise ProbeError if none works."""
+    for octaves in (4, 3, 2):
+        with contextlib.suppress(ProbeError):
+            return deep_dream(subject.body, layer, x, octaves=octaves, steps=request.steps or 20, seed=request.seed)
+    return deep_dream(subject.body, layer, x, octaves=1, steps=request.steps or 20, seed=request.seed)
+
+
 def draw_style(subject: Subject, request: Request, out: Path) -> Answer:
     """Draw one input in the style of another, the one least like it, with both losses."""
     layers = _convolutions(subject)
     x = subject.x[request.index]
     style = subject.x[int((subject.x - x).flatten(1).norm(dim=1).argmax())]
     made = style_transfer(
-        subject.body, x, style, content_layer=layers[-1], style_layers=layers, style_weight=1.0,
+        subject.body, x, style, content_layer=layers[(len(layers) - 1) // 2], style_layers=layers, style_weight=1.0,
         steps=request.steps or 200, seed=request.seed,
     )  # fmt: skip
-    figure = _figure(13, 3.6, f"{subject.title}: the content of one, the style of another")
+    figure = figure_titled(13, 3.6, f"{subject.title}: the content of one, the style of another")
     grid = figure.subplots(1, 4)
     for axes, image, title in zip(grid, (x, style, made.image), ("content", "style", "both"), strict=False):
-        _show(axes, image, subject)
+        show(axes, image, subject)
         axes.set_title(title, fontsize=9)
     grid[3].plot(made.content_losses, color=COLORS[0], label="content")
     grid[3].plot(made.style_losses, color=COLORS[1], label="style")
@@ -254,51 +204,15 @@ SHEETS: dict[str, Callable[[Subject, Request, Path], Answer]] = {
 
 
 def _convolutions(subject: Subject) -> list[str]:
-    """Return the names of the body's convolutions; raise ProbeError if it has none in a row."""
-    names = [name for name in layer_names(subject.body) if "Conv" in type(layer_named(subject.body, name)).__name__]
+    """Return the body's convolutions by name, an Inception block as one; raise ProbeError if it has none."""
+    names: list[str] = []
+    blocks: list[str] = []
+    for name, module in subject.body.named_modules():
+        if isinstance(module, Inception):
+            blocks.append(name)
+            names.append(name)
+        elif "Conv" in type(module).__name__ and not any(name.startswith(f"{block}.") for block in blocks):
+            names.append(name)
     if not names or not subject.sees_images:
         raise ProbeError("this network has no convolutions to dream with")
     return names
-
-
-def _figure(width: float, height: float, title: str) -> Any:
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width, height), dpi=110, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=12, fontweight="bold", x=0.01, ha="left")
-    return figure
-
-
-def _label(axes: Any, text: str) -> None:
-    axes.axis("off")
-    axes.text(1, 0.5, text, ha="right", va="center", fontsize=8, transform=axes.transAxes)
-
-
-def _show(axes: Any, x: Tensor, subject: Subject) -> None:
-    """Show an input: an image, or numbers as bars."""
-    if subject.sees_images:
-        axes.imshow(_picture(x), cmap="gray")
-        axes.axis("off")
-    else:
-        axes.bar(range(x.numel()), x.numpy(), color=COLORS[0])
-        axes.tick_params(labelsize=7)
-
-
-def _side_by_side(maps: Tensor) -> NDArray[Any]:
-    """Return feature maps (U, H, W) as one picture, (H, MAPS (W + 1) - 1), a gap between two of them."""
-    height, width = maps.shape[1:]
-    picture = np.full((height, MAPS * (width + 1) - 1), np.nan, np.float32)
-    for number, one in enumerate(maps.numpy()):
-        picture[:, number * (width + 1) : number * (width + 1) + width] = one
-    return picture
-
-
-def _picture(x: Tensor) -> NDArray[Any]:
-    """Return an image (C, H, W) as it is drawn: colours, or the newest frame of a stack."""
-    pixels: NDArray[Any] = (x.permute(1, 2, 0) if x.shape[0] == 3 else x[-1]).numpy()
-    low, high = float(pixels.min()), float(pixels.max())
-    return pixels if low >= 0 and high <= 1 else (pixels - low) / (high - low)

@@ -1,25 +1,31 @@
-"""Subject: a network to look inside, a classifier's or an agent's, with the inputs to show it."""
+"""Subject: a network to look inside, a classifier's or an agent's, the inputs to show it, and what can be asked."""
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..agents import checkpoint as checkpoints
+from ..agents.frame_log import replayed
+from ..envs.catalogue import find
+from ..envs.waterworld.layout import LAYOUTS
 from ..networks.digits import load_data
 from ..networks.idx import DataError
 from ..networks.probe import layer_named, layer_names
 from ..networks.saliency import unit_range
 from .errors import ENVIRONMENT, CommandError
 from .model import FOLDER, Model, find_model, open_model
+from .parts import Parts, parts_of
 from .player import Player, load_player
 from .run import Run
 
-STATES = 500  # seen by an agent while it plays
 EPSILON = 0.05  # of its actions are random, so that it sees more than one game
 
 
@@ -31,8 +37,10 @@ class Subject:
     network: nn.Module  # a Classifier or a QNetwork, float32, in `eval()`
     body: nn.Module
     outputs: tuple[str, ...]  # the classes, or the actions
-    x: Tensor  # (n, ...) the test data, or states visited; images are floats in 0..1
+    x: Tensor  # (n, ...) the test data, or states; images are floats in 0..1
+    origin: str  # where `x` comes from, as "500 states of its replay"
     y: Tensor | None  # (n,) the classes; None for an agent
+    parts: Parts | None  # of inputs that are no images
     folder: Path
 
     @property
@@ -48,6 +56,20 @@ class Subject:
         return ([name for name in names if name.startswith("body.")] or names)[-1]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What exactly is asked."""
+
+    layer: str | None
+    index: int
+    output: int | None
+    steps: int | None
+    seed: int
+
+
+Answer = tuple[dict[str, NDArray[Any]], list[str]]  # arrays by name, and sentences
+
+
 def subject_of(name: str | Path, directory: Path, data_dir: str | Path | None, seed: int, states: int) -> Subject:
     """Return the network of a classifier or run, or of the `latest` of both; raise CommandError if there is none."""
     if str(name) == "latest":
@@ -58,7 +80,8 @@ def subject_of(name: str | Path, directory: Path, data_dir: str | Path | None, s
     folder = find_model(name, directory)
     if folder is not None:
         return _of_model(open_model(folder), data_dir)
-    return _of_player(load_player(Run.find(name, directory)), seed, states)
+    run = Run.find(name, directory)
+    return _of_player(load_player(run), run, seed, states)
 
 
 def _last_use(folder: Path) -> float:
@@ -74,21 +97,47 @@ def _of_model(model: Model, data_dir: str | Path | None) -> Subject:
         raise CommandError(f"the test data of {model.folder} are not where they were: {error}", ENVIRONMENT) from None
     title = f"{about['network']} on {about['data']}"
     x = unit_range(data.test.x)
-    return Subject(title, model.network, model.network.body, model.classes, x, data.test.y, model.folder)
+    parts = None if x.dim() == 4 else parts_of(tuple(x.shape[1:]))
+    origin = f"{len(x):,} test data"
+    network = model.network
+    return Subject(title, network, network.body, model.classes, x, origin, data.test.y, parts, model.folder)
 
 
-def _of_player(player: Player, seed: int, states: int) -> Subject:
+def _of_player(player: Player, run: Run, seed: int, states: int) -> Subject:
     network = copy.deepcopy(player.agent.online).float().eval()
-    x = unit_range(visited(player, states, seed))
+    found, origin = remembered(run, states, seed), "of its replay"
+    if found is None:
+        found, origin = visited(player, states, seed), "freshly played"
+    x, actions = unit_range(found), player.action_names
+    parts = None
+    if x.dim() != 4:
+        world = find(player.world)
+        layouts = {layout.name: layout for layout in LAYOUTS.values()}
+        parts = parts_of(tuple(x.shape[1:]), len(actions), layouts.get(world.id))
     title = f"{player.name} agent after {player.step:,} steps"
-    return Subject(title, network, network.body, player.action_names, x, None, player.folder)
+    return Subject(
+        title, network, network.body, actions, x, f"{len(x):,} states {origin}", None, parts, player.folder
+    )  # fmt: skip
+
+
+def remembered(run: Run, count: int, seed: int) -> Tensor | None:
+    """Return `count` states, (count, *obs_shape), of the replay in the run's newest checkpoint; None without one."""
+    config, shape = run.config, run.world["obs_shape"]
+    for folder in checkpoints.candidates(run.checkpoints):
+        try:
+            stack = shape[0] if len(shape) == 3 else config.window
+            return replayed(checkpoints.read(folder), stack, count, seed)
+        except checkpoints.CheckpointError:  # damaged, or thinned out while the run goes on: the one before it
+            continue
+    return None
 
 
 def visited(player: Player, count: int, seed: int) -> Tensor:
     """Return `count` states, (count, *obs_shape), that the agent sees while it plays four games, one step in four."""
     from ..envs import make
 
-    envs = make(player.world, 4, seed, player.protocol if player.protocol != "none" else "machado")
+    worlds = make(player.world, 4, seed, player.protocol if player.protocol != "none" else "machado")
+    envs = player.seeing(worlds)
     try:
         obs, _ = envs.reset()
         seen = []

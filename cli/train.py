@@ -17,6 +17,7 @@ from .run import Run, Settings
 
 if TYPE_CHECKING:
     from .live import View
+    from .report import Report
     from .session import Session
 
 CPU_STEPS, GPU_STEPS = 1_000_000, 10_000_000  # the budgets when none is given, agent steps
@@ -28,7 +29,13 @@ CPU_STEPS, GPU_STEPS = 1_000_000, 10_000_000  # the budgets when none is given, 
 @click.option("--frames", type=Count(), help="Budget in emulator frames: 4 to an agent step on Atari.")
 @click.option("--minutes", type=float, help="Budget in minutes of training.")
 @click.option("--preset", help=f"Settings to start from: {', '.join(PRESETS)} (see rlrun presets).")
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change one setting; repeatable.")
+@click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one setting; repeatable. learning_rate takes learning_rate_end along, unless that is set too.",
+)
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="A TOML file of settings.")
 @click.option("--protocol", help="Atari only: machado (sticky actions, default) or nature (no-op starts, lives).")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything random.")
@@ -166,6 +173,7 @@ def _train(
         run = _new_run(env, budget, preset, sets, config_file, protocol, seed, device, num_envs, directory)
     from ..envs.catalogue import find
     from .live import view
+    from .report import ReportTeller
     from .stopper import Stopper
 
     fresh = resume is None
@@ -173,7 +181,7 @@ def _train(
     with (
         run.locked(),
         Stopper() as stopper,
-        view(as_json, f"{title} · {run.folder.name}") as shown,
+        view(as_json, f"{title} · {run.folder.name}", ReportTeller()) as shown,
         contextlib.ExitStack() as stack,
     ):
         shown.say(f"{'training' if fresh else 'training on'} {title}{_circumstances(run)}")
@@ -256,7 +264,7 @@ def _circumstances(run: Run) -> str:
     return f"{protocol}, preset {settings.preset}, seed {settings.seed}, on {settings.device}, in {run.folder}"
 
 
-def _introduce(session: Session, shown: View) -> None:
+def _introduce(session: Session, shown: View[Report]) -> None:
     """Say how much memory and time it takes, and how to stop, watch and go on."""
     from .live import duration
 

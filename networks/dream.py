@@ -36,7 +36,8 @@ def deep_dream(
     The energy is half the mean square of the layer's output. It starts on the smallest of `octaves` sizes, each
     `octave_scale` times the one before; what was dreamt there is enlarged and added to the next. Before each step the
     image is rolled by up to `jitter` pixels; a step is `step_size` times the gradient over its mean size.
-    Mordvintsev et al. 2015. Raises ProbeError if the layer is no feature map, or the image too small for the octaves.
+    A layer is called by its path in the body, as "layers.3"; a block, "blocks.1", is one too. Mordvintsev et al. 2015.
+    Raises ProbeError if the layer is no feature map, or the image too small for the octaves.
     """
     generator = torch.Generator().manual_seed(seed)
     height, width = image.shape[1:]
@@ -83,7 +84,7 @@ def style_transfer(
     grey image, so that both are measured in units of their own size. Gatys et al. 2015.
 
     Args:
-        body: convolutional.
+        body: convolutional, with `maps` for images of any size.
         content: (C, H, W) in 0..1.
         style: (C, H, W) in 0..1.
         content_layer: whose output should be the content's.
@@ -118,14 +119,14 @@ def style_transfer(
 
 def _features(body: nn.Module, names: Sequence[str], x: Tensor) -> list[Tensor]:
     """Return the feature maps of the layers `names` for images x of any size the layers can take."""
-    stack = getattr(body, "layers", None)
-    if not isinstance(stack, nn.Sequential) or not isinstance(getattr(body, "in_shape", None), tuple):
-        raise ProbeError(f"a dream needs a body of convolutions in a row, and {type(body).__name__} is none")
+    look = getattr(body, "maps", None)  # past the body's own check: its convolutions take images of any size
+    if look is None:
+        raise ProbeError(f"a dream needs a body of convolutions, and {type(body).__name__} is none")
     for name in names:
         layer_named(body, name)
     try:
         with recording(body, names) as seen:
-            stack(x)  # past the body's own check: its convolutions take images of any size
+            look(x)
     except RuntimeError:
         raise ProbeError(f"an octave of {x.shape[2]} x {x.shape[3]} pixels is too small: take fewer octaves") from None
     maps = [seen[name] for name in names]

@@ -63,5 +63,9 @@ class Impala(nn.Module):
         """Return the features, (B, out_features), of images (B, C, H, W); ValueError for another shape."""
         if tuple(obs.shape[1:]) != self.in_shape:
             raise ValueError(f"images of shape {self.in_shape} are expected, not {tuple(obs.shape[1:])}")
-        maps: Tensor = self.layers(obs)
-        return maps.flatten(1)
+        return self.maps(obs).flatten(1)
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Return the feature maps, (B, C, h, w), of images of any size that the layers can take."""
+        maps: Tensor = self.layers(images)
+        return maps

@@ -51,12 +51,15 @@ class InceptionBody(nn.Module):
         """Return the features, (B, out_features), and each earlier block's, (B, auxiliary_features[i])."""
         if tuple(obs.shape[1:]) != self.in_shape:
             raise ValueError(f"images of shape {self.in_shape} are expected, not {tuple(obs.shape[1:])}")
-        maps = self.stem(obs)
-        means: list[Tensor] = []
-        for number, block in enumerate(self.blocks):
-            maps = block(self.pool(maps) if number else maps)
-            means.append(maps.mean((2, 3)))
+        means = [maps.mean((2, 3)) for maps in self.maps(obs)]
         return means[-1], means[:-1]
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Return the feature maps after each block, (B, C, h, w), of images of any size that the pools can halve."""
+        maps: list[Tensor] = []
+        for number, block in enumerate(self.blocks):
+            maps.append(block(self.pool(maps[-1]) if number else self.stem(images)))
+        return maps
 
     def forward(self, obs: Tensor) -> Tensor:
         """Return the features, (B, out_features), of images (B, C, H, W); ValueError for another shape."""

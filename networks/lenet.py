@@ -70,7 +70,11 @@ class LeNet(nn.Module):
         """Return the features, (B, 400), of images (B, 1, H, W); ValueError for another shape."""
         if tuple(obs.shape[1:]) != self.in_shape:
             raise ValueError(f"images of shape {self.in_shape} are expected, not {tuple(obs.shape[1:])}")
-        rows, columns = self.SIDE - obs.shape[2], self.SIDE - obs.shape[3]
-        padded = F.pad(obs, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
+        return self.maps(obs).flatten(1)
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Return the feature maps, (B, 16, 5, 5), of images of any size up to 32 x 32, padded."""
+        rows, columns = self.SIDE - images.shape[2], self.SIDE - images.shape[3]
+        padded = F.pad(images, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
         maps: Tensor = self.layers(padded)
-        return maps.flatten(1)
+        return maps

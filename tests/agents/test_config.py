@@ -35,6 +35,15 @@ def test_without_priorities_there_is_nothing_to_correct() -> None:
     assert config.importance_exponent(config.anneal_steps) == 0.0
 
 
+def test_a_new_learning_rate_takes_its_end_along_unless_that_is_given_too() -> None:
+    falling = Config(learning_rate=1e-3, learning_rate_end=1e-4)
+    assert falling.with_settings({"learning_rate": "3e-3"}).learning_rate_end == 3e-4
+    assert falling.with_settings({"learning_rate": 3e-3, "learning_rate_end": 5e-5}).learning_rate_end == 5e-5
+    assert falling.with_settings({"learning_rate_end": 5e-5}).learning_rate == 1e-3
+    assert Config().with_settings({"learning_rate": 1e-3}).learning_rate_at(10**9) == 1e-3  # a constant one stays so
+    assert falling.with_settings(falling.as_dict()) == falling
+
+
 def test_the_learning_rate_goes_from_its_first_value_to_its_last() -> None:
     config = Config(learning_rate=1e-3, learning_rate_end=1e-4, anneal_steps=900)
     assert config.learning_rate_at(0) == pytest.approx(1e-3)

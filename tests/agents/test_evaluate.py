@@ -82,10 +82,12 @@ def test_who_listens_hears_of_each_episode_once() -> None:
 
 
 def test_a_budget_of_steps_cuts_the_running_episodes_and_says_how_many() -> None:
-    evaluation = played(Clocks(3, 1000), 4, max_steps=12)
+    evaluation = played(Clocks(3, 1000), 4, max_steps=11)
     assert sorted(evaluation.lengths) == [2, 3, 6]
     assert sorted(evaluation.scores) == [10.0, 15.0, 30.0]
     assert evaluation.cut == 2
+    longer = played(Clocks(3, 1000), 4, max_steps=12)  # a seventh round: in the fourth, a world reset and one stepped
+    assert (sorted(longer.lengths), longer.cut) == ([3, 3, 7], 1)
     assert played(Clocks(3, 3), 2, max_steps=12).cut == 0
     resetting = played(Clocks(3, 1000), 4, max_steps=6)  # the first world has ended one episode, begun no other
     assert (sorted(resetting.lengths), resetting.cut) == ([3, 3], 1)

@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 
 import rlrun
+from rlrun.cli import plot
 from rlrun.cli.classify import NETWORKS
 from rlrun.cli.errors import ENVIRONMENT, USAGE, CommandError, run
 from rlrun.cli.main import cli
-from rlrun.cli.plane import decision_regions, warped
+from rlrun.cli.plane import decision_regions, telling_pair, warped
 from rlrun.cli.reuse import body_of
 from rlrun.cli.scorecard import confusion_lines
 from rlrun.networks import classifier
@@ -98,6 +99,32 @@ def test_people_see_the_confusion_and_the_mistakes(tmp_path: Path, capsys: pytes
         " no         10   ·",
         "yes          1 205",
     ]
+    names = ["red", "green"]
+    assert confusion_lines([[1, 0], [0, 1]], names)[0] == "       guess   red green"
+    widest = confusion_lines(np.eye(20, dtype=int).tolist(), [f"a long name {number}" for number in range(20)])
+    assert max(map(len, widest)) <= 101
+
+
+def test_points_that_no_line_separates_are_told_apart_by_a_small_network(tmp_path: Path) -> None:
+    circle = rlrun.classify("mlp", "circle", directory=tmp_path).description
+    assert (circle["parameters"], circle["test_accuracy"]) == (38, 1.0)
+    assert rlrun.classify("logistic", "circle", directory=tmp_path).description["train_accuracy"] < 0.7
+    assert rlrun.classify("mlp", "spiral", directory=tmp_path).description["test_accuracy"] >= 0.98
+
+
+def test_the_fit_is_drawn_as_means_of_epochs_over_what_single_batches_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(plot, "_save", lambda figure, out: drawn.append(figure))
+    made = rlrun.classify("mlp", "circle", epochs=7, directory=tmp_path)
+    rows = [json.loads(line) for line in (made.folder / "metrics.jsonl").read_text().splitlines()]
+    top = drawn[0].subfigs[0].axes[0]
+    batches, means = top.lines
+    assert batches.get_ydata().tolist() == [row["log_likelihood"] for row in rows]
+    assert means.get_xdata().tolist() == list(range(1, 8))
+    each = len(rows) // 7
+    assert means.get_ydata()[2] == pytest.approx(np.mean([r["log_likelihood"] for r in rows[2 * each : 3 * each]]))
 
 
 def test_a_taxonomy_gives_coarse_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,6 +144,16 @@ def test_the_plane_is_divided_and_warped_as_the_network_sees_it(tmp_path: Path) 
     moved = warped(model, grid)
     assert moved.shape == grid.shape
     assert np.abs(moved).max() <= 1  # tanh
+
+
+def test_the_two_neurons_that_tell_the_classes_apart_are_shown() -> None:
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 50)
+    features = rng.normal(size=(100, 6)).astype(np.float32)
+    features[:, 1] = features[:, 4] + 0.1 * rng.normal(size=100) + 0.5 * y  # alone neither tells, together they do
+    features[:, 2] += 1.5 * y
+    assert telling_pair(features, y) == (1, 4)
+    assert telling_pair(features[:, 1:2], y) == (0, 0)
 
 
 def agent_run(folder: Path, game: str = "Pong", **more: object) -> "rlrun.Run":

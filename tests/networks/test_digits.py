@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rlrun.networks import idx
-from rlrun.networks.digits import load_data
+from rlrun.networks.digits import load_data, validation_points
 from rlrun.networks.idx import FILES, DataError, read_idx
 from rlrun.networks.points import circle, spiral
 
@@ -204,3 +204,13 @@ def test_the_points_that_test_are_not_those_that_train() -> None:
     assert not torch.equal(data.train.x, data.test.x)
     simple = load_data("simple")
     assert (len(simple.train), len(simple.test)) == (10, 3)
+
+
+@pytest.mark.parametrize("name", ["circle", "spiral"])
+def test_settings_are_chosen_on_points_that_no_result_is_reported_on(name: str) -> None:
+    reported = load_data(name)
+    draws = [reported, validation_points(name, 0), validation_points(name, 1)]
+    sets = [set(map(tuple, part.x.tolist())) for data in draws for part in (data.train, data.test)]
+    assert len(set.union(*sets)) == sum(map(len, sets)) == 4 * len(reported.train) + 4_000
+    assert torch.equal(validation_points(name, 1).test.x, draws[2].test.x)
+    assert torch.equal(draws[2].train.y, reported.train.y)  # classes are drawn alike

@@ -10,15 +10,18 @@ from rlrun.networks.classifier import build_classifier
 from rlrun.networks.cnn import CNN, ConvLayer
 from rlrun.networks.dream import deep_dream, gram, style_loss, style_transfer
 from rlrun.networks.heads import ExpectationHead
+from rlrun.networks.impala import Impala
 from rlrun.networks.inception import InceptionBody
+from rlrun.networks.lenet import LeNet
 from rlrun.networks.mlp import MLP
-from rlrun.networks.probe import ProbeError, activations, layer_named, layer_names, scores
+from rlrun.networks.probe import ProbeError, activations, layer_named, layer_names, recording, scores
 from rlrun.networks.qnetwork import QNetwork
 from rlrun.networks.saliency import (
     blur,
     deletion_insertion,
     gradient_saliency,
     perturbation_saliency,
+    pointing,
     randomised,
     rank_correlation,
     sarfa_saliency,
@@ -39,6 +42,17 @@ def q_network(actions: int = 3) -> QNetwork:
     torch.manual_seed(0)
     body = CNN((1, 20, 20), [ConvLayer(4, 3, 1, 1, pool=2), ConvLayer(6, 3, 1, 1)])
     return QNetwork(body, ExpectationHead(body.out_features, actions, (8,))).eval()
+
+
+def sensitive_inception() -> InceptionBody:
+    """Return an untrained body whose features tell images apart; as PyTorch starts them, they fade with depth."""
+    torch.manual_seed(0)
+    body = InceptionBody((1, 20, 20))
+    for module in body.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+    return body
 
 
 class Spot(nn.Module):
@@ -158,9 +172,40 @@ def test_deep_dream_raises_the_energy_at_every_octave() -> None:
     assert 0 <= float(dream.image.min()) <= float(dream.image.max()) <= 1
 
 
+@pytest.mark.parametrize("layer", ["stem.0", "blocks.1", "blocks.2.three.2"])
+def test_inception_dreams_of_blocks_and_of_their_branches(layer: str) -> None:
+    torch.manual_seed(0)
+    body = InceptionBody((1, 20, 20))
+    dream = deep_dream(body, layer, torch.rand(1, 20, 20), octaves=3)
+    assert dream.image.shape == (1, 20, 20)
+    assert min(dream.energy_ratios) > 1
+    assert [maps.shape[2] for maps in body.maps(dream.image[None])] == [20, 10, 5]
+    with recording(body, [layer]) as seen:
+        body(torch.stack([dream.image, torch.rand(1, 20, 20)]))  # the energy is that of the layer in the whole body
+    assert seen[layer][0].square().mean() > seen[layer][1].square().mean()
+
+
+def test_every_body_looks_at_images_of_other_sizes_past_its_own_check() -> None:
+    image = (1, 20, 20)
+    layers = [ConvLayer(4, 3, 1, 1, pool=2)]
+    for body, of_itself in ((CNN(image, layers), "layers.0"), (Impala(image), "layers.0"), (LeNet(image), "layers.0"),
+                            (InceptionBody(image), "blocks.0")):  # fmt: skip
+        x = torch.rand(2, 1, 20, 20)
+        last = body.maps(x)[-1] if isinstance(body, InceptionBody) else body.maps(x)
+        features = last.mean((2, 3)) if isinstance(body, InceptionBody) else last.flatten(1)
+        assert torch.equal(body(x), features)
+        assert min(deep_dream(body, of_itself, torch.rand(1, 14, 16), octaves=2).energy_ratios) > 1
+        with pytest.raises(ValueError, match="expected"):
+            body(torch.rand(2, 1, 14, 16))
+
+
 def test_what_cannot_be_dreamt_of_is_said() -> None:
-    with pytest.raises(ProbeError, match="InceptionBody is none"):
-        deep_dream(InceptionBody((1, 20, 20)), "stem.0", torch.rand(1, 20, 20))
+    with pytest.raises(ProbeError, match="MLP is none"):
+        deep_dream(MLP(400, (4,)), "layers.0", torch.rand(1, 20, 20))
+    with pytest.raises(ProbeError, match=r"no layer 'blocks.1.thre.2'; nearest are blocks.1.three.2"):
+        deep_dream(InceptionBody((1, 20, 20)), "blocks.1.thre.2", torch.rand(1, 20, 20))
+    with pytest.raises(ProbeError, match="layers that can be dreamt of are feature maps"):
+        deep_dream(Impala((1, 16, 16), squeeze=16), "layers.2.branch.4.excite", torch.rand(1, 16, 16), octaves=1)
     with pytest.raises(ProbeError, match="take fewer octaves"):
         deep_dream(CNN((1, 20, 20), [ConvLayer(4, 8, 1)]), "layers.0", torch.rand(1, 20, 20))
 
@@ -174,15 +219,19 @@ def test_the_style_loss_has_the_gradient_of_finite_differences() -> None:
     assert torch.allclose(gram(features), gram(flipped))
 
 
-def test_style_transfer_lowers_both_losses() -> None:
-    body = q_network().body
+@pytest.mark.parametrize(
+    ("body", "layers"),
+    [(q_network().body, ["layers.0", "layers.3"]), (sensitive_inception(), ["stem.0", "blocks.1"])],
+    ids=["CNN", "Inception"],
+)
+def test_style_transfer_lowers_both_losses(body: nn.Module, layers: list[str]) -> None:
     content, style = torch.rand(1, 20, 20), torch.rand(1, 20, 20) ** 4
     made = style_transfer(
         body,
         content,
         style,
-        content_layer="layers.3",
-        style_layers=["layers.0", "layers.3"],
+        content_layer=layers[-1],
+        style_layers=layers,
         style_weight=1.0,
         steps=60,
     )
@@ -251,8 +300,60 @@ def test_a_blur_keeps_the_sum_and_spreads_as_far_as_its_sigma() -> None:
     assert float((soft.sum(2)[0, 0] * at**2).sum()) == pytest.approx(9.0, rel=0.03)
 
 
-def test_numbers_that_are_no_image_cannot_be_blurred() -> None:
+class Numbers(nn.Module):
+    """Three outputs for numbers (B, 4): the first hangs on the first two, all three on the third, none on the last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, all_three = 3 * x[:, 0] + 2 * x[:, 1], 5 * x[:, 2]
+        return torch.stack([one + all_three, all_three, all_three], 1)
+
+
+def test_numbers_are_taken_away_by_their_means() -> None:
+    x, means = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([0.0, 0.0, 1.0, 0.0])
+    saliency = perturbation_saliency(Numbers(), x, blank=means)
+    assert saliency.tolist() == pytest.approx([4.5, 8.0, 150.0, 0.0])  # half of 3^2, of 4^2, of 3 times 10^2
+    relevance = torch.softmax(torch.tensor([22.0, 15.0, 15.0]), 0) - torch.softmax(torch.tensor([19.0, 15.0, 15.0]), 0)
+    sarfa = sarfa_saliency(Numbers(), x, 0, blank=means)
+    assert float(sarfa[0]) == pytest.approx(float(2 * relevance[0] / (1 + relevance[0])), rel=1e-4)
+    assert sarfa[2:].tolist() == [0.0, 0.0]  # the third number moves all outputs alike
+
+
+def test_numbers_that_belong_together_are_taken_away_together() -> None:
+    x, means = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.zeros(4)
+    parts = torch.tensor([[True, True, False, False], [False, False, False, True]])
+    saliency = perturbation_saliency(Numbers(), x, blank=means, parts=parts)
+    assert saliency.tolist() == pytest.approx([24.5, 24.5, 0.0, 0.0])  # half of (3 + 4)^2; the third is in no part
+    window, means = x.view(2, 2), means.view(2, 2)
+    network = nn.Sequential(nn.Flatten(), Numbers())
+    saliency = perturbation_saliency(network, window, blank=means, parts=parts.view(2, 2, 2))
+    assert torch.allclose(saliency, torch.tensor([[24.5, 24.5], [0.0, 0.0]]))
+
+
+def test_deletion_and_insertion_of_numbers_go_to_their_means_and_back() -> None:
+    x, means = torch.tensor([0.2, 0.2, 0.5, 0.9]), torch.zeros(4)
+    curves = deletion_insertion(Numbers(), x, 0, torch.tensor([4.0, 3.0, 2.0, 1.0]), blank=means)
+    share = [float(torch.softmax(torch.tensor([q, 0.0, 0.0]), 0)[0]) for q in (1.0, 0.4, 0.0)]
+    assert curves.deleting.tolist() == pytest.approx([share[0], share[1], share[2], share[2], share[2]])
+    assert curves.deletion == pytest.approx((share[0] / 2 + share[1] + 2.5 * share[2]) / 4)
+    back = deletion_insertion(Numbers(), x, 0, torch.tensor([1.0, 2.0, 3.0, 4.0]), blank=means)
+    assert back.inserting.tolist() == pytest.approx(curves.deleting.tolist()[::-1])
+
+
+def test_numbers_without_their_means_cannot_be_taken_away() -> None:
     network = QNetwork(MLP(4, (5,)), ExpectationHead(5, 2, ()))
     assert gradient_saliency(network, torch.rand(4), 1).shape == (4,)
-    with pytest.raises(ValueError, match=r"only images can be blurred.*\(4,\)"):
+    with pytest.raises(ValueError, match=r"shape \(4,\) cannot be blurred: give their means"):
         perturbation_saliency(network, torch.rand(4))
+    with pytest.raises(ValueError, match=r"shape \(4,\) cannot be blurred: give their means"):
+        deletion_insertion(network, torch.rand(4), 0, torch.rand(4))
+
+
+def test_pointing_counts_the_states_in_which_there_is_something_to_point_at() -> None:
+    right = torch.tensor(
+        [[True, False, False, False], [True, True, False, False], [False] * 4, [False, False, True, True]]
+    )
+    saliency = torch.tensor([[0.9, 0.1, 0.0, 0.0], [0.1, 0.2, 0.9, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.1, 0.2]])
+    found = pointing(saliency, right)
+    assert found.accuracy == pytest.approx(2 / 3)
+    assert found.chance == pytest.approx((1 / 4 + 1 / 2 + 1 / 2) / 3)
+    assert found.states == 3
