@@ -25,8 +25,9 @@ class Config:
     dueling: bool = False
     noisy: bool = False
     noisy_sigma: float = 0.5  # initial sigma_0
-    distribution: Literal["expectation", "categorical", "quantile"] = "expectation"
+    distribution: Literal["expectation", "categorical", "quantile", "ensemble"] = "expectation"
     atoms: int = 51  # outputs for each action: probabilities or quantiles
+    members: int = 5  # heads that learn apart; ensemble only
     value_min: float = -10.0  # the support's ends, clipped return; categorical only
     value_max: float = 10.0
     precision: Literal["float32", "bfloat16"] = "float32"  # of everything but the output layers and the optimiser
@@ -48,7 +49,7 @@ class Config:
 
     # The optimiser
     optimizer: Literal["adam", "rmsprop"] = "adam"
-    loss: Literal["huber", "squared"] = "huber"  # of the TD error; expectation only
+    loss: Literal["huber", "squared"] = "huber"  # of the TD error; expectation and ensemble
     learning_rate: float = 6.25e-5
     learning_rate_end: float = 6.25e-5  # reached linearly at anneal_steps
     optimizer_eps: float = 1.5e-4
@@ -84,6 +85,7 @@ class Config:
             "batch_size",
             "n_step",
             "window",
+            "members",
             "num_envs",
             "target_period_updates",
             "replay_capacity",

@@ -14,6 +14,7 @@ from ..networks import (
     MLP,
     ActionHead,
     CategoricalHead,
+    EnsembleHead,
     ExpectationHead,
     Impala,
     NoisyLinear,
@@ -55,6 +56,7 @@ def _build_head(config: Config, features: int, actions: int) -> ActionHead:
         "expectation": ExpectationHead,
         "categorical": partial(CategoricalHead, atoms=config.atoms, v_min=config.value_min, v_max=config.value_max),
         "quantile": partial(QuantileHead, atoms=config.atoms),
+        "ensemble": partial(EnsembleHead, members=config.members),
     }
     return kinds[config.distribution](
         features,
@@ -173,6 +175,9 @@ class DQN:
         if self.config.distribution == "quantile":
             levels: Tensor = self.online.head.levels  # type: ignore[assignment]
             return quantile_huber(value, bootstrap(batch.reward[:, None], batch.discount[:, None], next_value), levels)
+        if self.config.distribution == "ensemble":
+            td_error = value - bootstrap(batch.reward[:, None], batch.discount[:, None], next_value)  # (B, Z)
+            return self._td_loss(td_error).sum(1), td_error.detach().abs().mean(1)  # each learns as it would alone
         td_error = value - bootstrap(batch.reward, batch.discount, next_value)
         return self._td_loss(td_error), td_error.detach().abs()
 

@@ -1,7 +1,7 @@
 """What thinks: bodies turn observations into features, heads turn features into expectations or probabilities."""
 
 from .cnn import CNN, NATURE, ConvLayer, nature_layers
-from .heads import ActionHead, CategoricalHead, ExpectationHead, ProbabilityHead, QuantileHead
+from .heads import ActionHead, CategoricalHead, EnsembleHead, ExpectationHead, ProbabilityHead, QuantileHead
 from .impala import Impala
 from .layers import NoisyLinear, resample_noise, silence_noise
 from .mlp import MLP
@@ -14,6 +14,7 @@ __all__ = [
     "ActionHead",
     "CategoricalHead",
     "ConvLayer",
+    "EnsembleHead",
     "ExpectationHead",
     "Impala",
     "NoisyLinear",

@@ -58,7 +58,15 @@ class Stream(nn.Module):
 
 
 class ActionHead(nn.Module, ABC):
-    """What the heads of a Q-network share: `atoms` outputs for each of `actions` actions.
+    """What stands on a Q-network's body: features (B, F) -> outputs (B, A), or (B, A, Z), and what they expect."""
+
+    @abstractmethod
+    def expectation(self, outputs: Tensor) -> Tensor:
+        """Return the expected return of each action, (B, A), from this head's outputs."""
+
+
+class AtomHead(ActionHead):
+    """A head of one or two streams: `atoms` outputs for each of `actions` actions.
 
     With `dueling`, the outputs are a value plus an advantage less its mean over the actions, atom by atom
     (Wang et al. 2016), from two streams that each have the `hidden` layers. With `noisy`, all layers are NoisyLinear;
@@ -92,12 +100,8 @@ class ActionHead(nn.Module, ABC):
             outputs = value + outputs - outputs.mean(1, keepdim=True)  # V + A - mean_a A
         return outputs
 
-    @abstractmethod
-    def expectation(self, outputs: Tensor) -> Tensor:
-        """Return the expected return of each action, (B, A), from this head's outputs."""
 
-
-class ExpectationHead(ActionHead):
+class ExpectationHead(AtomHead):
     """One number for each action, E[R | s, a]: (B, in_features) -> (B, actions) (Mnih et al. 2015)."""
 
     def __init__(
@@ -109,7 +113,7 @@ class ExpectationHead(ActionHead):
         noisy: bool = False,
         layer_norm: bool = False,
     ) -> None:
-        """Build the head; the arguments are ActionHead's."""
+        """Build the head; the arguments are AtomHead's."""
         super().__init__(in_features, actions, 1, hidden, dueling, noisy, layer_norm)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -121,7 +125,7 @@ class ExpectationHead(ActionHead):
         return outputs
 
 
-class CategoricalHead(ActionHead):
+class CategoricalHead(AtomHead):
     """A distribution over `atoms` returns for each action: (B, in_features) -> logits (B, actions, atoms).
 
     The possible returns stand in the buffer `support`, (Z,), evenly from `v_min` to `v_max` (Bellemare et al. 2017).
@@ -158,7 +162,7 @@ class CategoricalHead(ActionHead):
         return (outputs.softmax(-1) * self.support).sum(-1)  # sum_i p_i z_i
 
 
-class QuantileHead(ActionHead):
+class QuantileHead(AtomHead):
     """Quantiles of the return for each action: (B, in_features) -> (B, actions, atoms) (Dabney et al. 2018).
 
     Output i stands for the level `levels[i]` = (2 i + 1) / 2 Z, a buffer, (Z,). Nothing forces them into order.
@@ -188,6 +192,41 @@ class QuantileHead(ActionHead):
 
     def expectation(self, outputs: Tensor) -> Tensor:
         """Return the expected return of each action, (B, A), the mean of its quantiles (B, A, Z)."""
+        return outputs.mean(-1)
+
+
+class EnsembleHead(ActionHead):
+    """Opinions of `members` heads that share nothing: (B, in_features) -> expectations (B, actions, members).
+
+    They start from different weights and each learns from its own target, so they err apart; acting by their mean
+    takes much of the error out (Ensemble-DQN, Anschel et al. 2017). On a body without layers the members share nothing
+    at all.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        actions: int,
+        members: int = 5,
+        hidden: Sequence[int] = (512,),
+        dueling: bool = False,
+        noisy: bool = False,
+        layer_norm: bool = False,
+    ) -> None:
+        """Build the heads, each an ExpectationHead; raise ValueError without members."""
+        super().__init__()
+        if members < 1:
+            raise ValueError(f"an ensemble needs at least one member, not {members}")
+        self.members = nn.ModuleList(
+            ExpectationHead(in_features, actions, hidden, dueling, noisy, layer_norm) for _ in range(members)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return what each member expects, (B, A, Z), from features (B, F)."""
+        return torch.stack([member(features) for member in self.members], -1)
+
+    def expectation(self, outputs: Tensor) -> Tensor:
+        """Return the expected return of each action, (B, A), the mean of the members' (B, A, Z)."""
         return outputs.mean(-1)
 
 

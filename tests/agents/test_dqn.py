@@ -12,10 +12,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN, build_network
 from rlrun.agents.replay import Batch, Replay
-from rlrun.networks import CNN, MLP, CategoricalHead, ExpectationHead, Impala, NoisyLinear
+from rlrun.networks import CNN, MLP, CategoricalHead, EnsembleHead, ExpectationHead, Impala, NoisyLinear
 
 STATES, ACTIONS = 3, 2
-DISTRIBUTIONS = ["expectation", "categorical", "quantile"]
+DISTRIBUTIONS = ["expectation", "categorical", "quantile", "ensemble"]
 
 
 def config(**settings: Any) -> Config:
@@ -116,7 +116,7 @@ def test_with_layer_norm_an_agent_expects_nothing_at_first(distribution: str) ->
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 def test_the_noise_begins_as_wide_as_asked_for(distribution: str) -> None:
-    settings = config(noisy=True, noisy_sigma=0.25, hidden="16", dueling=True, distribution=distribution)
+    settings = config(noisy=True, noisy_sigma=0.25, hidden="16", dueling=True, distribution=distribution, members=1)
     layers = [m for m in build_network(settings, (STATES,), 2).modules() if isinstance(m, NoisyLinear)]
     assert len(layers) == 4
     for layer in layers:
@@ -291,6 +291,31 @@ def test_a_quantile_head_learns_from_the_quantiles_of_the_best_next_action(doubl
     assert priority.tolist() == [sum(targets) / 2]
     # every target lies a threshold above or more: the slope of quantile i is -level_i, 1/4 and 3/4
     assert slopes(agent) == [[-0.25, -0.75, 0.0, 0.0], [0.0] * 4, [0.0] * 4]
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_each_member_of_an_ensemble_learns_from_its_own_target_for_the_action_that_the_mean_prefers(
+    double: bool,
+) -> None:
+    agent = DQN(config(distribution="ensemble", members=2, double=double, loss="squared"), (STATES,), ACTIONS)
+    high, low, trap = [2.0, 6.0], [5.0, 1.0], [99.0, 99.0]  # means 4 and 3, though the first member prefers `low`
+    assert isinstance(agent.online.head, EnsembleHead)
+    assert isinstance(agent.target.head, EnsembleHead)
+    members = zip(agent.online.head.members, agent.target.head.members, strict=True)
+    for number, (online, target) in enumerate(members):
+        values = [[0.0, 99.0], [low[number], high[number]], trap]
+        bootstraps = [trap, [high[number], low[number]], trap]
+        for member, rows in ((online, values), (target, bootstraps)):
+            with torch.no_grad():
+                member.advantage.output.weight.copy_(torch.tensor(rows).T)
+                member.advantage.output.bias.zero_()
+    priority = agent.learn(batch((0, 0, 1.0, 0.5, 1)))
+    targets = [3.5, 1.5] if double else [2.0, 4.0]  # 1 + .5 (5, 1), what the online mean chooses, or 1 + .5 (2, 6)
+    assert priority.tolist() == [sum(targets) / 2]
+    for member, target in zip(agent.online.head.members, targets, strict=True):
+        gradient = member.advantage.output.weight.grad
+        assert gradient is not None
+        assert gradient.T.tolist() == [[-target, 0.0], [0.0, 0.0], [0.0, 0.0]]
 
 
 def test_munchausen_rewards_the_action_the_policy_would_take_and_bootstraps_from_the_soft_value() -> None:

@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rlrun.networks.heads import ActionHead, CategoricalHead, ExpectationHead, ProbabilityHead, QuantileHead
+from rlrun.networks.heads import (
+    AtomHead,
+    CategoricalHead,
+    EnsembleHead,
+    ExpectationHead,
+    ProbabilityHead,
+    QuantileHead,
+)
 from rlrun.networks.layers import NoisyLinear, resample_noise
 from rlrun.networks.mlp import MLP
 
@@ -58,7 +65,7 @@ def test_a_dueling_head_is_value_plus_advantage_less_its_mean_by_hand() -> None:
 
 
 @pytest.mark.parametrize("head", [ExpectationHead(6, 5, (7,), dueling=True), CategoricalHead(6, 5, 3, dueling=True)])
-def test_a_constant_shift_of_the_advantage_changes_nothing_and_one_of_the_value_everything(head: ActionHead) -> None:
+def test_a_constant_shift_of_the_advantage_changes_nothing_and_one_of_the_value_everything(head: AtomHead) -> None:
     x = torch.randn(4, 6)
     assert head.value is not None
     with torch.no_grad():
@@ -188,7 +195,27 @@ def test_probabilities_of_a_deeper_head_are_positive_and_sum_to_one() -> None:
     torch.testing.assert_close(p.sum(1), torch.ones(3))
 
 
+def test_an_ensembles_members_start_apart_share_no_weight_and_expect_their_mean() -> None:
+    head = EnsembleHead(2, 2, members=2, hidden=())
+    for weight, values in zip(
+        head.parameters(),
+        ([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.5], [[3.0, 0.0], [2.0, 2.0]], [0.0, 0.0]),
+        strict=True,
+    ):
+        fill(weight, values)
+    outputs = head(torch.tensor([[1.0, 2.0]]))
+    assert outputs.tolist() == [[[1.0, 3.0], [2.5, 6.0]]]  # (B, A, Z)
+    assert head.expectation(outputs).tolist() == [[2.0, 4.25]]
+    outputs[..., 0].sum().backward()
+    slopes = [None if weight.grad is None else float(weight.grad.abs().sum()) for weight in head.parameters()]
+    assert slopes[2:] == [0.0, 0.0] or slopes[2:] == [None, None]
+    first, second = EnsembleHead(6, 5, members=2, hidden=(7,), dueling=True, layer_norm=True).members
+    assert not torch.equal(next(first.parameters()), next(second.parameters()))
+
+
 def test_impossible_sizes_are_errors_that_say_why() -> None:
+    with pytest.raises(ValueError, match="at least one member, not 0"):
+        EnsembleHead(4, 2, members=0)
     with pytest.raises(ValueError, match="at least one action, not 0"):
         ExpectationHead(4, 0)
     with pytest.raises(ValueError, match="at least one class, not 0"):
