@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 import flops
+import numpy as np
 import rounds
 import torch
 import update
@@ -18,6 +19,7 @@ from filling import fill, random_pictures
 
 import envs as emulators
 import rlrun
+from rlrun.agents import accelerator
 from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN
 from rlrun.agents.presets import preset
@@ -59,10 +61,22 @@ TINY = Size(
     worlds=64,
 )
 
-# What turns an agent, worlds, a replay and settings into progress: another loop, such as one with CUDA graphs, is
-# another entry.
 Loop = Callable[[DQN, Envs, Replay, Config, Progress], Iterator[Progress]]
-LOOPS: dict[str, Loop] = {"eager": train}
+
+
+def device_loop(agent: DQN, envs: Envs, replay: Replay, config: Config, progress: Progress) -> Iterator[Progress]:
+    """Train as `rlrun train` does on the agent's device: with CUDA graphs on a GPU."""
+    return train(agent, envs, replay, config, progress, accelerator.build_updates(agent, replay, config))
+
+
+# What turns an agent, worlds, a replay and settings into progress; first what users get.
+LOOPS: dict[str, Loop] = {"graphs": device_loop, "eager": train}
+
+
+def device_updates(agent: DQN, replay: Replay, config: Config) -> Callable[[], object]:
+    """Return what makes one update as `rlrun train` does on the agent's device."""
+    progress = Progress.begin(np.zeros((config.num_envs, 1)))
+    return partial(accelerator.build_updates(agent, replay, config), 1, progress)
 
 
 def eager_updates(agent: DQN, replay: Replay, config: Config) -> Callable[[], object]:
@@ -75,7 +89,10 @@ def eager_updates(agent: DQN, replay: Replay, config: Config) -> Callable[[], ob
     return one
 
 
-UPDATERS: dict[str, Callable[[DQN, Replay, Config], Callable[[], object]]] = {"eager": eager_updates}  # likewise
+UPDATERS: dict[str, Callable[[DQN, Replay, Config], Callable[[], object]]] = {
+    "graphs": device_updates,
+    "eager": eager_updates,
+}
 
 Row = dict[str, Any]  # what, value, unit, target
 
@@ -201,18 +218,8 @@ def settings_of(name: str, size: Size, settings: dict[str, Any]) -> Config:
 
 
 def replay_of(config: Config, size: Size) -> Replay:
-    """Return an empty replay on the device."""
-    return Replay(
-        config.replay_capacity,
-        config.num_envs,
-        SHAPE,
-        stack=SHAPE[0],
-        n_step=config.n_step,
-        discount=config.discount,
-        priority_exponent=config.priority_exponent,
-        seed=0,
-        device=size.device,
-    )
+    """Return an empty replay as `rlrun train` has it on the device: with kernels on a GPU."""
+    return accelerator.build_replay(config, SHAPE, torch.uint8, device=size.device)
 
 
 def row(what: str, value: float, unit: str, target: float | None = None) -> Row:

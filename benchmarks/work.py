@@ -29,16 +29,16 @@ class Work:
 
 
 def _mlp(first: int, second: int) -> dict[str, Any]:
-    return {"mlp_hidden": (first,), "hidden": (second,), "double": False}
+    return {"body": "mlp", "mlp_hidden": (first,), "hidden": (second,), "reward_clip": 0.0}
 
 
 WORKS = {
     "breakout": Work("Breakout", "BreakoutNoFrameskip-v4", True, "dqn"),
     # Stable-Baselines3's own sizes: so small that what runs is Python, not arithmetic.
-    "cartpole": Work("CartPole-v1", "CartPole-v1", False, "control", hidden=(64, 64), settings=_mlp(64, 64)),
+    "cartpole": Work("CartPole-v1", "CartPole-v1", False, "dqn", hidden=(64, 64), settings=_mlp(64, 64)),
     # The sizes of rlrun's preset for such worlds.
     "cartpole-wide": Work(
-        "CartPole-v1", "CartPole-v1", False, "control", batch=128, hidden=(256, 256), settings=_mlp(256, 256)
+        "CartPole-v1", "CartPole-v1", False, "dqn", batch=128, hidden=(256, 256), settings=_mlp(256, 256)
     ),
 }
 
