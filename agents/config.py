@@ -30,6 +30,7 @@ class Config:
     members: int = 5  # heads that learn apart; ensemble only
     value_min: float = -10.0  # the support's ends, clipped return; categorical only
     value_max: float = 10.0
+    initial_value: float = 0.0  # every action's expected return before anything is learned; not categorical
     precision: Literal["float32", "bfloat16"] = "float32"  # of everything but the output layers and the optimiser
 
     window: int = 1  # last observations that the agent sees, each beside the action before it; not for pictures
@@ -120,6 +121,12 @@ class Config:
             "munchausen",
             self.munchausen,
             "0 with distribution = categorical: its support has no room for the policy's entropy",
+        )
+        _require(
+            not (self.initial_value and self.distribution == "categorical"),
+            "initial_value",
+            self.initial_value,
+            "0 with distribution = categorical: probabilities have no value to start from",
         )
         _require(self.value_min < self.value_max, "value_min", self.value_min, f"below value_max = {self.value_max}")
         _require(

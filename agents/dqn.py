@@ -47,6 +47,8 @@ def build_network(config: Config, obs_shape: Sequence[int], actions: int) -> QNe
         if isinstance(layer, NoisyLinear):
             nn.init.constant_(layer.weight_sigma, config.noisy_sigma / layer.in_features**0.5)
             nn.init.constant_(layer.bias_sigma, config.noisy_sigma / layer.in_features**0.5)
+    if config.initial_value:
+        head.raise_by(config.initial_value)
     return QNetwork(body, head)
 
 

@@ -64,6 +64,10 @@ class ActionHead(nn.Module, ABC):
     def expectation(self, outputs: Tensor) -> Tensor:
         """Return the expected return of each action, (B, A), from this head's outputs."""
 
+    @abstractmethod
+    def raise_by(self, value: float) -> None:
+        """Add `value` to all outputs, in place, whatever the features are: a constant has not to be learned then."""
+
 
 class AtomHead(ActionHead):
     """A head of one or two streams: `atoms` outputs for each of `actions` actions.
@@ -99,6 +103,12 @@ class AtomHead(ActionHead):
             value = self.value(features).unsqueeze(1)  # (B, 1, Z)
             outputs = value + outputs - outputs.mean(1, keepdim=True)  # V + A - mean_a A
         return outputs
+
+    @torch.no_grad()
+    def raise_by(self, value: float) -> None:
+        """Add `value` to all outputs, in place."""
+        stream = self.advantage if self.value is None else self.value
+        stream.output.bias.add_(value)
 
 
 class ExpectationHead(AtomHead):
@@ -224,6 +234,12 @@ class EnsembleHead(ActionHead):
     def forward(self, features: Tensor) -> Tensor:
         """Return what each member expects, (B, A, Z), from features (B, F)."""
         return torch.stack([member(features) for member in self.members], -1)
+
+    def raise_by(self, value: float) -> None:
+        """Add `value` to what each member expects, in place."""
+        for member in self.members:
+            assert isinstance(member, ExpectationHead)
+            member.raise_by(value)
 
     def expectation(self, outputs: Tensor) -> Tensor:
         """Return the expected return of each action, (B, A), the mean of the members' (B, A, Z)."""

@@ -158,6 +158,7 @@ def test_a_value_of_the_wrong_kind_is_refused_with_the_right_kind(key: str, valu
         ("width", -1.0),
         ("noisy_sigma", 0.0),
         ("munchausen", 1.1),
+        ("members", 0),
         ("temperature", 0.0),
         ("log_policy_floor", 0.1),
         ("reward_clip", -1.0),

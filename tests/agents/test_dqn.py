@@ -124,6 +124,14 @@ def test_the_noise_begins_as_wide_as_asked_for(distribution: str) -> None:
             torch.testing.assert_close(sigma.detach(), torch.full_like(sigma, 0.25 / math.sqrt(layer.in_features)))
 
 
+@pytest.mark.parametrize("distribution", [name for name in DISTRIBUTIONS if name != "categorical"])
+def test_every_action_is_expected_to_bring_the_initial_value_at_first(distribution: str) -> None:
+    settings = config(distribution=distribution, hidden="8", layer_norm=True, dueling=True, initial_value=22)
+    agent = DQN(settings, (STATES,), ACTIONS)
+    for network in (agent.online, agent.target):  # a layer-normalised head's output starts at zero but for this
+        torch.testing.assert_close(network(one_hot(0, 1, 2)), torch.full((3, ACTIONS), 22.0))
+
+
 def test_the_support_is_the_one_asked_for() -> None:
     settings = config(distribution="categorical", atoms=5, value_min=-1, value_max=3)
     head = build_network(settings, (STATES,), 2).head

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from rlrun.networks.heads import (
+    ActionHead,
     AtomHead,
     CategoricalHead,
     EnsembleHead,
@@ -211,6 +212,23 @@ def test_an_ensembles_members_start_apart_share_no_weight_and_expect_their_mean(
     assert slopes[2:] == [0.0, 0.0] or slopes[2:] == [None, None]
     first, second = EnsembleHead(6, 5, members=2, hidden=(7,), dueling=True, layer_norm=True).members
     assert not torch.equal(next(first.parameters()), next(second.parameters()))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        ExpectationHead(6, 5, (7,)),
+        ExpectationHead(6, 5, (7,), dueling=True, noisy=True),
+        QuantileHead(6, 5, 3, (7,), dueling=True),
+        EnsembleHead(6, 5, 3, (7,), dueling=True),
+    ],
+)
+def test_a_raised_head_expects_so_much_more_of_every_action_in_every_state(head: ActionHead) -> None:
+    x = torch.randn(4, 6)
+    with torch.no_grad():
+        before = head(x)
+        head.raise_by(22.0)
+        torch.testing.assert_close(head(x), before + 22.0, atol=1e-5, rtol=1e-5)
 
 
 def test_impossible_sizes_are_errors_that_say_why() -> None:
