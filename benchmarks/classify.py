@@ -44,7 +44,7 @@ def classified(arguments: Sequence[str], quick: bool) -> dict[str, Any]:
         raise SystemExit(code)
     closing: dict[str, Any] = json.loads(said.getvalue().splitlines()[-1])
     closing.pop("folder")
-    closing["command"] = "rlrun " + " ".join(command)
+    closing["command"] = "rlrun " + " ".join(Path(word).name if Path(word).is_dir() else word for word in command)
     print(f"{closing['command']}: {closing['test_accuracy']:.4f}", flush=True)
     return closing
 

@@ -202,6 +202,11 @@ def test_munchausen_is_refused_with_a_categorical_head() -> None:
         Config().with_settings({"munchausen": 0.9, "distribution": "categorical"})
 
 
+def test_an_initial_value_is_refused_with_a_categorical_head() -> None:
+    with pytest.raises(ConfigError, match=r"initial_value = 22\.0 is not possible: it must be 0 with .*categorical"):
+        Config().with_settings({"initial_value": 22, "distribution": "categorical"})
+
+
 def test_learning_that_could_never_start_is_refused() -> None:
     with pytest.raises(ConfigError, match="learning would never start"):
         Config(learning_starts=5000, replay_capacity=5000)
