@@ -43,7 +43,8 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit_and_can_be_watch
     assert [name for name in expected if not torch.equal(expected[name], got[name])] == []
 
     player = load(again)
-    assert player.agent.obs_shape == (2, 32)
+    assert player.agent.obs_shape == (player.config.window, 32)
+    assert player.config.window > 1
     envs = player.seeing(rlrun.make(player.world, 2, seed=1))
     obs, _ = envs.reset()
     assert np.isfinite(player.q_values(obs)).all()
