@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from .lenet import WiredConv
 from .probe import evaluating, layer_names
 
 
@@ -34,6 +36,7 @@ class Incoming(NamedTuple):
 
     value: float
     rest: float  # the bias, where the layer is affine; elsewhere what the slopes leave to explain
+    affine: bool  # whether that is all: the weights are the layer's own and the rest is its bias
     before: float | None  # what an activation function was given
     connections: list[Connection]  # those that count, the strongest |value x weight| first
 
@@ -78,7 +81,7 @@ def incoming(steps: list[Step], number: int, unit: int) -> Incoming:
     neuron = step.computed.flatten()[unit]
     value = float(neuron.detach())
     if number == 0:
-        return Incoming(value, 0.0, None, [])
+        return Incoming(value, 0.0, False, None, [])
     earlier = steps[:number]
     with torch.enable_grad():
         slopes = torch.autograd.grad(neuron, [one.given for one in earlier], retain_graph=True, allow_unused=True)
@@ -91,7 +94,17 @@ def incoming(steps: list[Step], number: int, unit: int) -> Incoming:
             connections.append(Connection(source, index, float(heard[index]), float(weights[index])))
     connections.sort(key=lambda each: -abs(each.value * each.weight))
     rest = value - sum(each.value * each.weight for each in connections)
-    return Incoming(value, rest, _before(step, unit), connections)
+    return Incoming(value, rest, _affine(step, unit, rest), _before(step, unit), connections)
+
+
+def _affine(step: Step, unit: int, rest: float) -> bool:
+    """Return whether `rest` is the layer's bias; it is not where neurons are multiplied on their way, as by a gate."""
+    if not isinstance(step.module, nn.Linear | nn.Conv2d | WiredConv):
+        return False
+    if step.module.bias is None:
+        return math.isclose(rest, 0, abs_tol=1e-3)
+    bias = float(step.module.bias.detach()[unit // step.computed[0, 0].numel()])
+    return math.isclose(rest, bias, rel_tol=1e-3, abs_tol=1e-3)
 
 
 def _before(step: Step, unit: int) -> float | None:

@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...networks.connections import Step, incoming, trace
-from ...networks.lenet import WiredConv
 from ..model import Model
 from .drawing import as_seen
 
 STRONGEST = 24  # connections of a neuron that are told one by one
-AFFINE = (nn.Linear, nn.Conv2d, WiredConv)
 KINDS = {
     "PixelConv": "convolution", "Conv2d": "convolution", "WiredConv": "wired convolution", "Linear": "fully connected",
     "MaxPool2d": "max-pool", "AdaptiveMaxPool2d": "max-pool", "AdaptiveAvgPool2d": "mean", "GroupNorm": "layer norm",
@@ -49,7 +47,7 @@ def neuron(model: Model, ink: NDArray[Any], layer: int, unit: int) -> dict[str, 
     told, others = found.connections[:STRONGEST], found.connections[STRONGEST:]
     return {
         "value": found.value, "rest": found.rest, "before": found.before,
-        "affine": isinstance(steps[layer].module, AFFINE),
+        "affine": found.affine,
         "connections": [one._asdict() for one in told],
         "others": {"count": len(others), "sum": sum(one.value * one.weight for one in others)},
     }  # fmt: skip

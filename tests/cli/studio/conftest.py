@@ -42,9 +42,8 @@ def page(model: Model) -> Iterator[str]:
 class Browser:
     """One tab; `errors` are what its console and its network complained about."""
 
-    def __init__(self, address: str) -> None:
-        client = pytest.importorskip("websockets.sync.client")
-        self._socket = client.connect(address, max_size=None)
+    def __init__(self, socket: Any) -> None:
+        self._socket = socket
         self._numbers = itertools.count()
         self.errors: list[str] = []
         self.requested: list[str] = []
@@ -109,15 +108,14 @@ class Browser:
                 self.mouse("mouseMoved", x0 + part * (x1 - x0), y0 + part * (y1 - y0))
         self.mouse("mouseReleased", *places[-1])
 
-    def close(self) -> None:
-        self._socket.close()
-
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("there is no Chromium to draw in: apt-get install chromium")
-    pytest.importorskip("websockets", reason="websockets speaks to the browser: pip install '.[test]'")
+    client = pytest.importorskip(
+        "websockets.sync.client", reason="websockets speaks to the browser: pip install '.[test]'"
+    )
     command = [
         CHROMIUM, "--headless=new", "--disable-gpu", "--no-first-run", "--disable-background-networking",
         "--disable-dev-shm-usage", "--remote-debugging-port=0", f"--user-data-dir={tmp_path}",
@@ -138,10 +136,10 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
         place = line.split("ws://")[1].split("/")[0]
         with urllib.request.urlopen(f"http://{place}/json/list") as answer:
             tab = next(each for each in json.load(answer) if each["type"] == "page")
-        opened = Browser(tab["webSocketDebuggerUrl"])
-        yield opened
-        opened.command("Browser.close")
-        opened.close()
+        with client.connect(tab["webSocketDebuggerUrl"], max_size=None) as socket:
+            opened = Browser(socket)
+            yield opened
+            opened.command("Browser.close")
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
