@@ -64,4 +64,5 @@ def _shares(before: int, after: int) -> NDArray[np.float64]:
     edges = np.linspace(0, before, after + 1)
     low, high = edges[:-1, None], edges[1:, None]
     at = np.arange(before)
-    return np.clip(np.minimum(high, at + 1) - np.maximum(low, at), 0, None) / (high - low)
+    shares: NDArray[np.float64] = np.clip(np.minimum(high, at + 1) - np.maximum(low, at), 0, None) / (high - low)
+    return shares

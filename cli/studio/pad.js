@@ -10,7 +10,7 @@ pen.strokeStyle = pen.fillStyle = "#fff";
 const past = []; // pictures to go back to
 let erasing = false, last = null, pointer = null;
 
-const percent = (p) => (p > 0.9995 && p < 1 ? "> 99.9%" : `${(100 * p).toFixed(1)}%`);
+const percent = (p) => (p >= 0.9995 ? "> 99.9%" : p < 0.0005 ? "< 0.1%" : `${(100 * p).toFixed(1)}%`);
 $("about").textContent =
   `${about.title}: ${about.parameters.toLocaleString("en")} parameters, ${percent(about.accuracy)} on its test data`;
 

@@ -78,7 +78,7 @@ def test_a_neuron_that_is_pointed_at_explains_its_value(tab: Any) -> None:
     tab.wait(f"{FIRST} === '0'")
     tab.run("document.querySelector('[data-layer=output]').scrollIntoView({block: 'end'})")
     tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    x, y, *_ = tab.box("[data-layer='head.stream.layers.2'] canvas")
+    x, y, *_ = tab.box("[data-layer='head.stream.output'] canvas")
     tab.hover(x + 10, y + 10)
     tab.wait("!document.querySelector('#info').hidden")
     text = tab.run("document.querySelector('#info').innerText")

@@ -18,7 +18,7 @@ from rlrun.cli.studio.pad import SIDE
 def ring() -> bytes:
     across = np.arange(SIDE) - SIDE / 2
     distance = np.hypot(across[:, None] / 100, across[None] / 70)
-    return (255 * ((distance > 0.8) & (distance < 1))).astype(np.uint8).tobytes()
+    return bytes((255 * ((distance > 0.8) & (distance < 1))).astype(np.uint8))
 
 
 def post(url: str, body: bytes) -> Any:
@@ -52,7 +52,7 @@ def test_a_look_is_what_the_model_says_to_the_framed_drawing(page: str, model: M
     assert [each["p"] for each in found["guesses"]] == pytest.approx(sorted(probabilities, reverse=True), abs=1e-6)
     assert np.allclose(values(found["layers"][-1]), probabilities, atol=1e-6)
     with torch.no_grad():
-        first = model.network.body.layers[0](torch.tensor(seen)[None])[0]  # type: ignore[index]
+        first = model.network.body.layers[0](torch.tensor(seen)[None])[0]
     assert np.allclose(values(found["layers"][1]), first, atol=1e-6)
     assert found["layers"][1]["kind"] == "convolution 3 × 3"  # noqa: RUF001
 
