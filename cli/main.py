@@ -16,6 +16,7 @@ COMMANDS = {  # name -> module, line of help
     "evaluate": "Play whole episodes without learning and tell the score.",
     "classify": "Fit a classifier on the same networks, test it, and save it.",
     "inspect": "Look inside a classifier or an agent.",
+    "draw": "Draw a digit in a web page and see what a classifier makes of it.",
     "plot": "Draw learning curves.",
     "envs": "List what can be trained.",
     "presets": "List the presets, or compare two.",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..agents import checkpoint as checkpoints
-from ..agents.config import Config
+from ..agents.config import Config, nearest
 from ..agents.dqn import build_network
 from ..networks.classifier import Classifier, build_classifier, classifier_on, coarsen
 from ..networks.fit import predict
@@ -101,6 +101,26 @@ def find_model(name: str | Path, directory: Path) -> Path | None:
         if (folder / FOLDER / checkpoints.MANIFEST).is_file():
             return folder
     return None
+
+
+def find_classifier(name: str | Path, directory: Path) -> Path:
+    """Return the folder of the classifier that `name` means, a folder, a name under `directory` or "latest".
+
+    Raises CommandError if there is none: a sentence with the nearest names, or that it is an agent's run.
+    """
+    known = [manifest.parents[1] for manifest in directory.glob(f"*/{FOLDER}/{checkpoints.MANIFEST}")]
+    if str(name) == "latest" and known:
+        return max(known, key=lambda folder: (folder / FOLDER / checkpoints.MANIFEST).stat().st_mtime)
+    folder = find_model(name, directory)
+    if folder is not None:
+        return folder
+    advice = "make one with rlrun classify --data mnist"
+    if str(name) == "latest":
+        raise CommandError(f"there is no classifier under {directory} yet: {advice}", ENVIRONMENT)
+    if any((folder / "config.toml").is_file() for folder in (Path(name), directory / name)):
+        raise CommandError(f"{str(name)!r} is the run of an agent, not a classifier: {advice}")
+    hint = nearest(str(name), [each.name for each in known]) if known else f": {advice}"
+    raise CommandError(f"there is no classifier {str(name)!r} here or under {directory}{hint}", ENVIRONMENT)
 
 
 def open_model(folder: Path) -> Model:

@@ -1,0 +1,1 @@
+"""studio: the local web page."""
