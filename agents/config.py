@@ -46,6 +46,7 @@ class Config:
     temperature: float = 0.03  # tau of the softmax policy, in units of return; with munchausen only
     log_policy_floor: float = -1.0  # l_0, the least that tau log pi counts; with munchausen only
     reward_clip: float = 1.0  # rewards are clipped to +-this for learning; 0 leaves them raw
+    penalty_scale: float = 1.0  # factor on negative rewards for learning, after clipping: above 1 is averse to loss
     life_loss_terminal: bool = True  # no bootstrap across a lost life; only the nature protocol tells of lives
 
     # The optimiser
@@ -96,7 +97,7 @@ class Config:
             "target_growth_updates",
         ):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("steps_per_update", "learning_rate", "optimizer_eps", "width", "noisy_sigma", "temperature"):
+        for name in ("steps_per_update", "learning_rate", "optimizer_eps", "width", "noisy_sigma", "temperature", "penalty_scale"):
             _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
         for name in ("reward_clip", "max_grad_norm", "learning_starts", "learning_rate_end", "target_period_first"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")

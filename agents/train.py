@@ -89,6 +89,8 @@ def _store(
     """Add a row to the replay, with the reward as it is to be learned from."""
     if config.reward_clip:
         reward = np.clip(reward, -config.reward_clip, config.reward_clip)
+    if config.penalty_scale != 1.0:
+        reward = np.where(reward < 0, config.penalty_scale * reward, reward)
     if not config.life_loss_terminal:
         life_lost = np.zeros_like(life_lost)
     rows = (reward.astype(np.float32), terminated, truncated, life_lost)
