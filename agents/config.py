@@ -97,7 +97,15 @@ class Config:
             "target_growth_updates",
         ):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("steps_per_update", "learning_rate", "optimizer_eps", "width", "noisy_sigma", "temperature", "penalty_scale"):
+        for name in (
+            "steps_per_update",
+            "learning_rate",
+            "optimizer_eps",
+            "width",
+            "noisy_sigma",
+            "temperature",
+            "penalty_scale",
+        ):
             _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
         for name in ("reward_clip", "max_grad_norm", "learning_starts", "learning_rate_end", "target_period_first"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")

@@ -159,6 +159,7 @@ def test_a_value_of_the_wrong_kind_is_refused_with_the_right_kind(key: str, valu
         ("noisy_sigma", 0.0),
         ("munchausen", 1.1),
         ("members", 0),
+        ("penalty_scale", 0.0),
         ("temperature", 0.0),
         ("log_policy_floor", 0.1),
         ("reward_clip", -1.0),

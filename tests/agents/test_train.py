@@ -345,6 +345,15 @@ def test_rewards_are_clipped_for_learning_and_raw_in_the_score(clip: float, stor
     assert {episode.score for episode in run.episodes} == {35.0 * sign}
 
 
+@pytest.mark.parametrize(("prize", "clip", "stored"), [(-7.0, 0.0, -21.0), (-7.0, 1.0, -3.0), (7.0, 0.0, 7.0)])
+def test_penalties_are_scaled_for_learning_after_clipping_and_raw_in_the_score(
+    prize: float, clip: float, stored: float
+) -> None:
+    run = Run(Guess(states=1, prize=prize), config(reward_clip=clip, penalty_scale=3)).go(12)
+    assert set(run.everything().reward.tolist()) == {stored}
+    assert {episode.score for episode in run.episodes} == {5 * prize}
+
+
 @pytest.mark.parametrize("counts", [True, False])
 def test_a_lost_life_is_a_terminal_only_if_asked_for(counts: bool) -> None:
     run = Run(Guess(2, lives=True), config(num_envs=2, life_loss_terminal=counts, learning_starts=1999)).go(6)
