@@ -34,9 +34,9 @@ def test_mass_not_the_box_is_centred() -> None:
     ink = np.zeros((8, 8))
     ink[0:4, 0] = 1
     ink[0, 1:4] = 1  # seven pixels of a corner; row and column of the middle: (0 * 4 + 1 + 2 + 3) / 7 = 6/7
-    seen = as_seen(ink, 9, 9, Framing(4, (4, 4)))
+    seen = as_seen(ink, 10, 10, Framing(4, (4.5, 4.5)))
     rows, columns = np.nonzero(seen)
-    assert (rows.min(), columns.min()) == (3, 3)  # 4 - 6/7 = 3.14
+    assert (rows.min(), columns.min()) == (4, 4)  # 4.5 - 6/7 = 3.64; the middle of the box would give 3
     assert seen.sum() == 7
 
 
