@@ -87,14 +87,22 @@ def _store(
     life_lost: NDArray[Any],
 ) -> None:
     """Add a row to the replay, with the reward as it is to be learned from."""
+    reward, life_lost = as_learned(config, reward, life_lost)
+    rows = (reward, terminated, truncated, life_lost)
+    replay.add(obs, actions, *(torch.as_tensor(row).to(obs.device) for row in rows))
+
+
+def as_learned(
+    config: Config, reward: NDArray[Any], life_lost: NDArray[Any]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the rewards that `config` learns from, clipped or raw, and which lost lives end a return, both (N,)."""
     if config.reward_clip:
         reward = np.clip(reward, -config.reward_clip, config.reward_clip)
     if config.penalty_scale != 1.0:
         reward = np.where(reward < 0, config.penalty_scale * reward, reward)
     if not config.life_loss_terminal:
         life_lost = np.zeros_like(life_lost)
-    rows = (reward.astype(np.float32), terminated, truncated, life_lost)
-    replay.add(obs, actions, *(torch.as_tensor(row).to(obs.device) for row in rows))
+    return reward.astype(np.float32), life_lost
 
 
 def _count(

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rounds
 import torch
 from machine import describe
 from scipy.stats import t
@@ -160,11 +161,10 @@ def main() -> None:
     unknown = [part for part in options.parts if part not in parts]
     if unknown:
         raise SystemExit(f"error: unknown part {unknown[0]!r}; known are {', '.join(parts)}")
-    options.out.mkdir(parents=True, exist_ok=True)
     for part in options.parts:
         result = {"part": part, "machine": describe(), "rlrun": rlrun.__version__, **parts[part]()}
         path = options.out / f"classify-{part}{'-quick' if options.quick else ''}.json"
-        path.write_text(json.dumps(result, indent=1) + "\n")
+        rounds.write_json(path, result)
         print(path)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .errors import USAGE, CommandError
 from .run import Run
 
-QUESTIONS = ("activations", "top", "optimal", "saliency", "dream", "style")
+QUESTIONS = ("activations", "top", "optimal", "saliency", "dream", "style", "calibration")
 IMAGES_ONLY = ("dream", "style")
 STATES = 500
 
@@ -45,7 +45,8 @@ def command(run: str, questions: tuple[str, ...], list_layers: bool, **options: 
 
     RUN_OR_MODEL is a folder, a name, or `latest`. Questions: activations, top (stimuli among the test data, or among
     states of the agent's replay or, without one, freshly played), optimal (stimuli by optimisation), saliency, dream,
-    style; all that fit if none is given.
+    style, calibration (does an agent get what it expects: max_a Q against the return that followed); all that fit if
+    none is given.
     """
     if list_layers:
         from ..networks.probe import layer_names

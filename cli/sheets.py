@@ -24,6 +24,7 @@ from ..networks.stimulus import (
     output_objective,
     top_stimuli,
 )
+from .calibration import draw_calibration
 from .canvas import MAPS, figure_titled, show, side_by_side, write_label
 from .evidence import draw_saliency
 from .plot import COLORS, FAINT, _save
@@ -200,6 +201,7 @@ SHEETS: dict[str, Callable[[Subject, Request, Path], Answer]] = {
     "saliency": draw_saliency,
     "dream": draw_dream,
     "style": draw_style,
+    "calibration": draw_calibration,
 }
 
 

@@ -42,6 +42,7 @@ class Subject:
     y: Tensor | None  # (n,) the classes; None for an agent
     parts: Parts | None  # of inputs that are no images
     folder: Path
+    player: Player | None = None  # None for a classifier
 
     @property
     def sees_images(self) -> bool:
@@ -116,7 +117,7 @@ def _of_player(player: Player, run: Run, seed: int, states: int) -> Subject:
         parts = parts_of(tuple(x.shape[1:]), len(actions), layouts.get(world.id))
     title = f"{player.name} agent after {player.step:,} steps"
     return Subject(
-        title, network, network.body, actions, x, f"{len(x):,} states {origin}", None, parts, player.folder
+        title, network, network.body, actions, x, f"{len(x):,} states {origin}", None, parts, player.folder, player
     )  # fmt: skip
 
 

@@ -34,7 +34,7 @@ def test_every_question_has_a_sheet() -> None:
 
 def test_all_questions_are_answered_for_a_classifier(digits: Path, tmp_path: Path) -> None:
     answers = rlrun.inspect(digits, steps=8, out=tmp_path)
-    assert set(answers.sheets) == set(QUESTIONS)
+    assert set(answers.sheets) == set(QUESTIONS) - {"calibration"}  # a classifier expects no return
     for path in answers.sheets.values():
         with Image.open(path) as picture:
             assert min(picture.size) > 200
@@ -59,7 +59,10 @@ def test_an_agent_that_sees_numbers_is_asked_what_fits(tmp_path: Path) -> None:
     settings = {"learning_starts": 100, "replay_capacity": 500, "num_envs": 2, "mlp_hidden": "8", "hidden": "8"}
     made = rlrun.train("CartPole-v1", steps=150, directory=tmp_path, evaluate=0, settings=settings)
     answers = rlrun.inspect("latest", states=40, steps=20, directory=tmp_path)
-    assert set(answers.sheets) == {"activations", "top", "optimal", "saliency"}
+    assert set(answers.sheets) == {"activations", "top", "optimal", "saliency", "calibration"}
+    expected = answers.arrays["calibration"]
+    gap = expected["predicted"].mean() - expected["realised"].mean()
+    assert f"over-estimation {gap:+.3g}" in answers.notes["calibration"][0]
     assert answers.sheets["top"].parent == made.folder / "inspect"
     assert answers.arrays["top"]["values"].shape == (40, 8)
     assert all(np.linalg.norm(each) > 0 for each in answers.arrays["optimal"].values())
@@ -128,6 +131,7 @@ def test_an_atari_agent_is_shown_the_frames_that_it_plays(tmp_path: Path) -> Non
         (["tops"], USAGE, "did you mean top"),
         (["top", "--layer", "body.layer.0"], USAGE, "nearest are body.layers.0"),
         (["saliency", "--output", "11"], USAGE, "unknown output '11'"),
+        (["calibration"], USAGE, "a classifier expects no return"),
         (["saliency", "--input", "100000"], USAGE, "the inputs are 0 to 358"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
