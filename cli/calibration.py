@@ -65,7 +65,8 @@ def sentences(found: Calibration, player: Player) -> list[str]:
         f"{found.realised.mean():.3g} on average: over-estimation {found.overestimation:+.3g}, "
         f"correlation {found.correlation:.2f}",
         f"returns as it learned them: discount {config.discount:g}, "
-        + (f"rewards clipped to +-{config.reward_clip:g}" if config.reward_clip else "raw rewards"),
+        + (f"rewards clipped to +-{config.reward_clip:g}" if config.reward_clip else "raw rewards")
+        + (f", negative ones times {config.penalty_scale:g}" if config.penalty_scale != 1.0 else ""),
     ]
     if config.munchausen:
         said.append("its Q holds the Munchausen term and the policy's entropy, which the returns do not")

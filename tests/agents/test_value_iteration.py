@@ -56,7 +56,8 @@ class MDP:
 
     def backup(self, value: Array) -> Array:
         """Return E[R + gamma V(S')], (S, A), for values (S,) of all states but the end, whose value is 0."""
-        return (self.chance * (self.reward + DISCOUNT * np.append(value, 0.0))).sum(-1)
+        expected: Array = (self.chance * (self.reward + DISCOUNT * np.append(value, 0.0))).sum(-1)
+        return expected
 
 
 class Worlds:
