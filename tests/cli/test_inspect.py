@@ -77,10 +77,10 @@ def test_a_waterworld_agent_is_asked_which_eyes_it_hangs_on(tmp_path: Path) -> N
     made = rlrun.train("Waterworld", steps=1_200, directory=tmp_path, evaluate=0, settings=settings)
     answers = rlrun.inspect(made, ["top", "saliency"], states=200)
     perturbation = answers.arrays["saliency"]["perturbation"]
-    assert perturbation.shape == (2, 32)
+    assert perturbation.shape == (made.config.window, 32)
     assert (perturbation[:, :3] == perturbation[0, 0]).all()  # an eye's numbers, now and a step ago, are one part
     assert all("most salient eye sees an item in" in note for note in answers.notes["saliency"])
-    assert visited(rlrun.load(made), 8, 0).shape == (8, 2, 32)  # played with the agent's window
+    assert visited(rlrun.load(made), 8, 0).shape == (8, made.config.window, 32)  # played with the agent's window
 
 
 def test_the_numbers_that_saliency_is_believed_by_stand_on_its_sheet(
