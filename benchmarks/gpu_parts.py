@@ -25,6 +25,7 @@ from rlrun.agents.dqn import DQN
 from rlrun.agents.presets import preset
 from rlrun.agents.replay import Replay
 from rlrun.agents.train import Envs, Progress, train
+from rlrun.agents.updates import EagerUpdates, Updates
 
 SHAPE, ACTIONS = (4, 84, 84), 4
 
@@ -73,25 +74,9 @@ def device_loop(agent: DQN, envs: Envs, replay: Replay, config: Config, progress
 LOOPS: dict[str, Loop] = {"graphs": device_loop, "eager": train}
 
 
-def device_updates(agent: DQN, replay: Replay, config: Config) -> Callable[[], object]:
-    """Return what makes one update as `rlrun train` does on the agent's device."""
-    progress = Progress.begin(np.zeros((config.num_envs, 1)))
-    return partial(accelerator.build_updates(agent, replay, config), 1, progress)
-
-
-def eager_updates(agent: DQN, replay: Replay, config: Config) -> Callable[[], object]:
-    """Return what samples, learns and writes the priorities back, once a call."""
-
-    def one() -> None:
-        batch = replay.sample(config.batch_size, config.importance_exponent(0))
-        replay.update(batch.index, agent.learn(batch))
-
-    return one
-
-
-UPDATERS: dict[str, Callable[[DQN, Replay, Config], Callable[[], object]]] = {
-    "graphs": device_updates,
-    "eager": eager_updates,
+UPDATERS: dict[str, Callable[[DQN, Replay, Config], Updates]] = {  # who makes the updates, likewise
+    "graphs": accelerator.build_updates,
+    "eager": EagerUpdates,
 }
 
 Row = dict[str, Any]  # what, value, unit, target
@@ -141,7 +126,7 @@ def impala(size: Size) -> Iterator[Row]:
     peak = update.peak(torch.bfloat16, device)["gflops"] if device.type == "cuda" else 0.0
     for name, make in UPDATERS.items():
         agent = DQN(config, SHAPE, ACTIONS, seed=0, device=device)
-        call = make(agent, replay, config)
+        call = partial(make(agent, replay, config), 1, Progress.begin(np.zeros((config.num_envs, 1))))
         for _ in range(update.WARM_UP):
             call()
         settle = partial(update.settle, device)

@@ -22,9 +22,9 @@ def run_rlrun(work: Work, watch: Watch, num_envs: int, threads: int, precision: 
     import torch
 
     from rlrun import make
+    from rlrun.agents.accelerator import build_replay
     from rlrun.agents.dqn import DQN
     from rlrun.agents.presets import preset
-    from rlrun.agents.replay import Replay
     from rlrun.agents.train import Progress, train
     from rlrun.cli.tuning import tune_process
 
@@ -52,16 +52,7 @@ def run_rlrun(work: Work, watch: Watch, num_envs: int, threads: int, precision: 
     try:
         shape = envs.single_observation_space.shape
         agent = DQN(config, shape, int(envs.single_action_space.n), seed=0)
-        replay = Replay(
-            work.capacity,
-            num_envs,
-            shape,
-            obs_dtype=torch.uint8 if work.pixels else torch.float32,
-            stack=shape[0] if work.pixels else 1,
-            n_step=1,
-            discount=DISCOUNT,
-            seed=0,
-        )
+        replay = build_replay(config, shape, torch.uint8 if work.pixels else torch.float32)
         for progress in train(agent, envs, replay, config, Progress.begin(envs.reset()[0])):
             if watch.over(progress.step):
                 break
