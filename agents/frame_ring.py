@@ -47,6 +47,7 @@ class FrameRing:
         self.frames = _lock(_zeros(shape, dtype)) if pinned else _zeros(shape, dtype, device)
         self._pinned = pinned
         self._back = torch.arange(stack - 1, -1, -1, device=device)  # 3, 2, 1, 0
+        self._back_slots = self._back * num_envs
 
     def write(self, row: int, obs: Tensor) -> None:
         """Keep the newest frame of each of the observations (N, *obs_shape) as row `row`."""
@@ -55,19 +56,19 @@ class FrameRing:
         # Nobody waits for it, from a GPU to the host's memory either: what reads it comes later in the same stream.
         self.frames[first : first + self.num_envs].copy_(newest.reshape(self.num_envs, -1), non_blocking=True)
 
-    def observe(self, age: Tensor, row: Tensor, env: Tensor) -> Tensor:
+    def observe(self, age: Tensor, slot: Tensor) -> Tensor:
         """Return the observations (B, *obs_shape) of some steps, with zeros before an episode's first frame.
 
         Args:
             age: (rows, N) uint8, how many frames of its own episode stand before each one.
-            row: (B,) int64.
-            env: (B,) int64.
+            slot: (B,) int64, of each step's own, newest frame: row * N + world.
 
         """
-        own = age.view(-1)[row * self.num_envs + env]
-        slot = ((row[:, None] - self._back) % self.rows) * self.num_envs + env[:, None]  # (B, stack)
-        slot = torch.where(self._back <= own[:, None], slot, self.frames.shape[0] - 1)
-        return self.frames.index_select(0, slot.view(-1)).view(-1, *self.obs_shape)
+        if self.stack > 1:
+            own = age.view(-1)[slot]
+            before = (slot[:, None] - self._back_slots) % (self.rows * self.num_envs)  # (B, stack)
+            slot = torch.where(self._back <= own[:, None], before, self.frames.shape[0] - 1).view(-1)
+        return self.frames.index_select(0, slot).view(-1, *self.obs_shape)
 
     def read(self, first: int, last: int) -> Tensor:
         """Return the frames of the rows `first` to `last`, counted on around the ring, (rows, N * frame)."""
@@ -87,7 +88,7 @@ class FrameRing:
             torch.cuda.synchronize(self._back.device)
 
 
-Observe = Callable[[FrameRing, Tensor, Tensor, Tensor], Tensor]
+Observe = Callable[[FrameRing, Tensor, Tensor], Tensor]
 """What a replay makes observations with: `FrameRing.observe`, or a kernel that does the same and more."""
 
 

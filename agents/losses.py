@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -67,8 +68,7 @@ def huber(td_error: Tensor, threshold: float = 1.0) -> Tensor:
     Its gradient is the TD error clipped to [-threshold, threshold]: that is what Mnih et al. 2015 call clipping the
     error term; clipping the error itself would kill the gradient.
     """
-    size = td_error.abs()
-    return torch.where(size <= threshold, 0.5 * td_error**2, threshold * (size - 0.5 * threshold))
+    return F.huber_loss(td_error, torch.zeros_like(td_error), reduction="none", delta=threshold)
 
 
 def squared(td_error: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from .errors import RESOURCES, CommandError
 
 PROCESS_BYTES = 700 << 20  # torch, the emulators, and the activations of a batch
 LOCKABLE = 0.8  # of the host's free memory: what is locked for the GPU cannot be swapped out for anything else
-ROW_BYTES = 8 + 4 + 4 + 5  # of a step beside its frame: action, reward, priority, five flags
+ROW_BYTES = 8 + 4 + 4 + 5 + 12  # of a step beside its frame: action, reward, priority, five flags, what follows
 
 
 def replay_bytes(config: Config, obs_shape: Sequence[int], itemsize: int) -> int:

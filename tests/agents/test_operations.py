@@ -22,14 +22,14 @@ from rlrun.agents.replay import Replay
 
 RECORDED_WITH = "2.13"  # the version of torch; another one may cut the same call into other operations
 RECORDED = {
-    ("dqn", "update"): 159,
-    ("dqn", "sample"): 102,
-    ("fast", "update"): 253,
-    ("fast", "sample"): 102,
-    ("control", "update"): 185,
-    ("control", "sample"): 102,
+    ("dqn", "update"): 143,
+    ("dqn", "sample"): 53,
+    ("fast", "update"): 237,
+    ("fast", "sample"): 53,
+    ("control", "update"): 169,
+    ("control", "sample"): 43,
     ("rainbow", "update"): 462,
-    ("rainbow", "sample"): 102,
+    ("rainbow", "sample"): 57,
 }
 OTHER_VERSIONS = 1.1  # how much more they may take
 SHAPES = {"control": (4,)}

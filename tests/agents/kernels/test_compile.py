@@ -54,7 +54,7 @@ def test_observations_are_read_and_written_in_vectors_without_spills(tmp_path: P
     from rlrun.agents.kernels.observe import TILE, _observe
 
     signature = {
-        "frames": "*u8", "age": "*u8", "row": "*i64", "env": "*i64", "out": f"*{dtype}", "rows": "i32",
+        "frames": "*u8", "age": "*u8", "slots": "*i64", "out": f"*{dtype}", "rows": "i32",
         "num_envs": "i32",
     }  # fmt: skip
     kernel = compiled(_observe, signature, {"PIXELS": pixels, "STACK": 4, "WIDTH": 4, "TILE": TILE})

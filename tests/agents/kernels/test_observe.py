@@ -15,15 +15,15 @@ def filled(device: str, rows: int, num_envs: int, stack: int, height: int, width
     return ring
 
 
-def steps(device: str, ring: FrameRing, count: int, seed: int = 1) -> tuple[Tensor, Tensor, Tensor]:
-    """Return random ages of all frames, 0 to 255, many of them small, and `count` random steps."""
+def steps(device: str, ring: FrameRing, count: int, seed: int = 1) -> tuple[Tensor, Tensor]:
+    """Return random ages of all frames, 0 to 255, many of them small, and the slots of `count` random steps."""
     source = torch.Generator().manual_seed(seed)
     age = torch.randint(256, (ring.rows, ring.num_envs), generator=source)
     age = torch.where(torch.rand(age.shape, generator=source) < 0.7, age % (ring.stack + 1), age).to(torch.uint8)
     row = torch.randint(ring.rows, (count,), generator=source)
     env = torch.randint(ring.num_envs, (count,), generator=source)
     row[:2] = torch.tensor([0, ring.rows - 1])  # a stack across the ring's seam
-    return age.to(device), row.to(device), env.to(device)
+    return age.to(device), (row * ring.num_envs + env).to(device)
 
 
 def as_rounded(device: str, exact: Tensor, dtype: torch.dtype) -> Tensor:
@@ -63,7 +63,7 @@ def test_every_byte_becomes_itself_over_255(device: str) -> None:
     ring.frames[1] = every
     one = torch.ones(1, dtype=torch.int64, device=device)
     age = torch.zeros(3, 1, dtype=torch.uint8, device=device)
-    made = observe(ring, age, one, one - 1).view(-1)
+    made = observe(ring, age, one).view(-1)
     torch.testing.assert_close(made, every / 255, rtol=1e-6, atol=0)
     assert float(made[0]) == 0.0
 
@@ -78,8 +78,8 @@ def test_another_episodes_frames_and_another_worlds_never_show(device: str) -> N
         obs[:, -1] = torch.tensor([10, 100], dtype=torch.uint8, device=device)[:, None, None] + row
         ring.write(row, obs)
     age = torch.tensor([[9, 9], [9, 9], [0, 9], [1, 0], [2, 1], [3, 2]], dtype=torch.uint8, device=device)
-    where = torch.tensor([5, 4, 2, 5, 3, 0], device=device), torch.tensor([0, 0, 0, 1, 1, 0], device=device)
-    shown = (observe(ring, age, *where)[:, :, 2, 1] * 255).round().int().tolist()
+    when, world = torch.tensor([5, 4, 2, 5, 3, 0], device=device), torch.tensor([0, 0, 0, 1, 1, 0], device=device)
+    shown = (observe(ring, age, when * num_envs + world)[:, :, 2, 1] * 255).round().int().tolist()
     assert shown == [
         [12, 13, 14, 15],
         [0, 12, 13, 14],
