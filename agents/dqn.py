@@ -138,9 +138,21 @@ class DQN:
         if self.config.noisy:
             resample_noise(self.online, self.generator)
             resample_noise(self.target, self.generator)
+        return self.learn_from(batch, self.look_ahead(batch.next_obs))
+
+    @torch.no_grad()
+    def look_ahead(self, next_obs: Tensor) -> Tensor:
+        """Return the target network's outputs, (B, A) or (B, A, Z), for `next_obs` (B, *obs_shape).
+
+        The same until the next copy, if the network is not noisy: several updates' may be asked for in one pass.
+        """
+        return self.target.outputs(next_obs)
+
+    def learn_from(self, batch: Batch, ahead: Tensor) -> Tensor:
+        """Do what `learn` does, with what `look_ahead` says of the next observations, and the noise as it is."""
         outputs = self.online.outputs(batch.obs)
         with torch.no_grad():
-            next_value = self._next_value(batch.next_obs)
+            next_value = self._next_value(batch.next_obs, ahead)
             if self.config.munchausen:
                 batch = batch._replace(reward=batch.reward + self._munchausen(outputs, batch.action))
         losses, priority = self._losses(choose(outputs, batch.action), next_value, batch)
@@ -150,9 +162,8 @@ class DQN:
             self._sums += torch.stack([loss, self.online.expectation(outputs).amax(1).mean(), self._one])
         return priority
 
-    def _next_value(self, next_obs: Tensor) -> Tensor:
-        """Return what the target network expects from `next_obs` (B, ...) on, (B,) or (B, Z)."""
-        outputs = self.target.outputs(next_obs)
+    def _next_value(self, next_obs: Tensor, outputs: Tensor) -> Tensor:
+        """Return what is to be expected from `next_obs` (B, ...) on, (B,) or (B, Z), by the target's `outputs`."""
         # Double Q-learning (van Hasselt et al. 2016): the online network chooses, the target network values.
         q = self.online(next_obs) if self.config.double else self.target.expectation(outputs)
         if self.config.munchausen:

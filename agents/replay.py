@@ -26,6 +26,10 @@ class Batch(NamedTuple):
     weight: Tensor  # (B,) float32, importance weights, the largest is 1
     index: Tensor  # type: ignore[assignment]  # (B,) int64, for `Replay.update`
 
+    def split(self, size: int) -> list[Batch]:
+        """Return the batches of `size` that stand in it one after the other, as views."""
+        return [Batch(*parts) for parts in zip(*(torch.split(field, size) for field in self), strict=True)]
+
 
 class Following(NamedTuple):
     """What follows a step, as far as its window goes, all of the same shape."""
@@ -209,36 +213,40 @@ class Replay:
         for column, value in zip(self._following, following, strict=True):
             column[:] = value
 
-    def sample(self, size: int, importance_exponent: float | Tensor = 0.0) -> Batch:
-        """Return `size` transitions drawn by priority, with replacement.
+    def sample(self, size: int, importance_exponent: float | Tensor = 0.0, count: int = 1) -> Batch:
+        """Return `size` transitions drawn by priority, with replacement; or `count` such batches, one after the other.
 
         Args:
             size: B.
             importance_exponent: beta of Schaul et al. 2016; 0 leaves all weights at 1. A scalar on the device may
                 change while the sampling is a captured graph.
+            count: of batches. Each alone is stratified as a single one would be, and its weights are too.
 
         """
-        index = self._priorities.sample(size, self.generator)
+        total = size * count
+        index = self._priorities.sample(total, self.generator)
+        if count > 1:
+            index = index.view(size, count).t().reshape(total)  # all of the strata to each of the batches
         reward, discount, slots = (column.view(-1)[index] for column in self._following)
         following = (index + slots) % (self.rows * self.num_envs)
         # Both sides of all transitions in one go: half as many operations.
         seen = self._observe(self._ring, self._age, torch.cat([index, following]))
         return Batch(
-            obs=seen[:size],
+            obs=seen[:total],
             action=self._action.view(-1)[index],
             reward=reward,
             discount=discount,
-            next_obs=seen[size:],
-            weight=self._weight(index, importance_exponent),
+            next_obs=seen[total:],
+            weight=self._weight(index, importance_exponent, size),
             index=index,
         )
 
-    def _weight(self, index: Tensor, importance_exponent: float | Tensor) -> Tensor:
-        """Return the importance weights (B,) of the slots `index`: (N p)^-beta over its largest in the batch."""
+    def _weight(self, index: Tensor, importance_exponent: float | Tensor, size: int) -> Tensor:
+        """Return the importance weights of slots in batches of `size`: (N p)^-beta over its largest in the batch."""
         if self.priority_exponent == 0.0:
             return torch.ones_like(index, dtype=torch.float32)
-        priority = self._priorities.weight(index)
-        return (priority / priority.min()) ** -importance_exponent
+        priority = self._priorities.weight(index).view(-1, size)
+        return ((priority / priority.amin(1, keepdim=True)) ** -importance_exponent).view(-1)
 
     def update(self, index: Tensor, priority: Tensor) -> None:
         """Give the sampled slots `index` (B,) their new priorities |TD error| (B,), before the exponent.

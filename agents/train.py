@@ -15,7 +15,7 @@ from .config import Config
 from .dqn import DQN
 from .progress import Episode, Progress
 from .replay import Replay
-from .updates import EagerUpdates, Updates
+from .updates import Updates, one_by_one
 
 
 class Envs(Protocol):
@@ -40,9 +40,9 @@ def train(
 
     The worlds step while the learner learns. That changes nothing but the speed: the updates come after the acting
     in program order, so a run is the same under the same seed. `updates` is who makes those that are due: by default
-    EagerUpdates, one operation after the other.
+    `updates.one_by_one`.
     """
-    updates = updates or EagerUpdates(agent, replay, config)
+    updates = updates or one_by_one(agent, replay, config)
     clock = perf_counter
     seconds = progress.seconds
     obs = torch.as_tensor(progress.obs).to(agent.device)

@@ -58,6 +58,65 @@ class EagerUpdates:
             progress.seconds["learn"] += perf_counter() - sampled
 
 
+POOLED = 256
+"""Transitions at most of updates that share a sample and a pass: what they gain by that, they have gained by then."""
+
+
+class PooledUpdates:
+    """Makes updates whose batches are drawn at once and go through the target network in one pass.
+
+    They are the updates that `EagerUpdates` makes, of other draws: the target network stays until the next copy, and a
+    uniform sample does not depend on what the update before it did; see `poolable`. The Nature network's pass on two
+    cores takes a seventh less time for 128 images than for four times 32.
+    """
+
+    def __init__(self, agent: DQN, replay: Replay, config: Config) -> None:
+        """Make the updates of `agent` from `replay`."""
+        self._agent, self._replay, self._config = agent, replay, config
+        self._most = max(1, POOLED // config.batch_size)
+
+    def __call__(self, count: int, progress: Progress) -> None:
+        """Make `count` updates at the step of `progress`, and count them and their seconds there."""
+        agent, config = self._agent, self._config
+        agent.optimiser.set_learning_rate(config.learning_rate_at(progress.step))
+        for copied, length in runs(progress.updates, count, self._most, config):
+            before = perf_counter()
+            if copied:
+                agent.copy_to_target()
+            pool = self._replay.sample(config.batch_size, count=length)
+            sampled = perf_counter()
+            ahead = agent.look_ahead(pool.next_obs).split(config.batch_size)  # type: ignore[no-untyped-call]
+            for batch, outputs in zip(pool.split(config.batch_size), ahead, strict=True):
+                agent.learn_from(batch, outputs)
+            progress.updates += length
+            progress.seconds["sample"] += sampled - before
+            progress.seconds["learn"] += perf_counter() - sampled
+
+
+def poolable(config: Config) -> bool:
+    """Return whether updates may share a sample and a pass: nothing in them depends on the update before but by Q."""
+    return config.priority_exponent == 0.0 and not config.noisy
+
+
+def one_by_one(agent: DQN, replay: Replay, config: Config) -> Updates:
+    """Return who makes updates as a CPU does: operation by operation, pooled where that changes nothing."""
+    return (PooledUpdates if poolable(config) else EagerUpdates)(agent, replay, config)
+
+
+def runs(first: int, count: int, most: int, config: Config) -> Iterator[tuple[bool, int]]:
+    """Yield updates number `first` to `first + count` in runs of up to `most`, as (target copied before, updates).
+
+    A copy to the target network falls on a run's beginning only.
+    """
+    update, last = first, first + count
+    while update < last:
+        length = 1
+        while length < most and update + length < last and not config.copies_target(update + length):
+            length += 1
+        yield config.copies_target(update), length
+        update += length
+
+
 def pieces(first: int, count: int, size: int, config: Config) -> Iterator[tuple[bool, int]]:
     """Yield updates number `first` to `first + count` in pieces of `size` or 1, as (target copied before, updates).
 

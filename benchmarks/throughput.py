@@ -210,9 +210,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--peers", nargs="+", choices=RUNS, default=list(RUNS), help="those that are not installed are left out"
     )
-    parser.add_argument("--pairs", type=int, default=3, help="measurements of each side")
+    parser.add_argument("--pairs", type=int, default=5, help="measurements of each side")
     parser.add_argument("--seconds", type=float, default=25.0, help="of each measurement, after the warm-up")
-    parser.add_argument("--envs", type=int, default=8, help="rlrun's worlds")
+    parser.add_argument("--envs", type=int, default=16, help="rlrun's worlds")
     parser.add_argument("--peer-envs", type=int, default=1, help="the peers' worlds")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of every side")
     parser.add_argument("--warm-up-updates", type=int, default=100, help="updates before the clock runs")

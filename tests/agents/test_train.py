@@ -410,21 +410,26 @@ def test_the_time_is_booked_on_every_section() -> None:
 # Who waits for whom
 
 
-def test_the_worlds_step_while_the_learner_learns() -> None:
-    run = Run(Guess(), config()).go(10)
+@pytest.mark.parametrize(
+    ("settings", "updates"),
+    [({}, ["sample", "look_ahead", "learn_from"]), ({"priority_exponent": 0.5}, ["sample", "learn", "update"])],
+)
+def test_the_worlds_step_while_the_learner_learns(settings: dict[str, Any], updates: list[str]) -> None:
+    run = Run(Guess(), config(**settings)).go(10)
     events: list[str] = []
 
     def spy(owner: Any, name: str) -> None:
         original = getattr(owner, name)
 
-        def wrapped(*args: Any) -> Any:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
             events.append(name)
-            return original(*args)
+            return original(*args, **kwargs)
 
         setattr(owner, name, wrapped)
 
-    for owner, name in ((run.agent, "act"), (run.agent, "learn"), (run.replay, "sample"), (run.replay, "update"),
-                        (run.replay, "add"), (run.envs, "send"), (run.envs, "recv")):  # fmt: skip
+    owners = {"act": run.agent, "send": run.envs, "recv": run.envs, "add": run.replay, "sample": run.replay}
+    owners |= {name: run.replay if name == "update" else run.agent for name in updates[1:]}
+    for name, owner in owners.items():
         spy(owner, name)
     run.go(1)
-    assert events == ["act", "send", "sample", "learn", "update", "recv", "add"]
+    assert events == ["act", "send", *updates, "recv", "add"]

@@ -1,6 +1,7 @@
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -9,8 +10,9 @@ from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN
 from rlrun.agents.graph import LARGEST, graph_size
 from rlrun.agents.optimiser import Optimiser
-from rlrun.agents.replay import Replay
-from rlrun.agents.updates import pieces, update
+from rlrun.agents.progress import Progress
+from rlrun.agents.replay import Batch, Replay
+from rlrun.agents.updates import EagerUpdates, PooledUpdates, one_by_one, pieces, update
 
 STATES, ACTIONS = 5, 3
 
@@ -145,3 +147,52 @@ def test_a_growing_period_is_kept_too() -> None:
 )
 def test_a_graph_holds_what_one_step_of_all_worlds_makes_due(num_envs: int, steps_per_update: float, size: int) -> None:
     assert graph_size(config(num_envs=num_envs, steps_per_update=steps_per_update)) == size
+
+
+def uniform(settings: Config) -> tuple[DQN, Replay]:
+    agent, replay = built(settings)
+    replay.priority_exponent = 0.0
+    replay._priorities.load((replay._priorities.leaves > 0).float())
+    return agent, replay
+
+
+@pytest.mark.parametrize("variant", [{}, {"double": True, "dueling": True}, {"distribution": "categorical"}])
+def test_pooled_updates_are_those_made_one_by_one_on_the_same_batches(variant: dict[str, Any]) -> None:
+    settings = config(**variant, target_period_updates=3, priority_exponent=0.0)
+    (pooled, replay), (single, other) = uniform(settings), uniform(settings)
+    drawn = []
+    sample = replay.sample
+
+    def kept(*args: Any, **kwargs: Any) -> Batch:
+        drawn.append(sample(*args, **kwargs))
+        return drawn[-1]
+
+    replay.sample = kept
+    progress = Progress.begin(np.zeros((4, STATES)))
+    PooledUpdates(pooled, replay, settings)(8, progress)
+    assert progress.updates == 8
+    assert [len(pool.action) for pool in drawn] == [48, 48, 32]  # cut where the target is copied
+    for number, batch in enumerate(batch for pool in drawn for batch in pool.split(16)):
+        if settings.copies_target(number):
+            single.copy_to_target()
+        single.optimiser.set_learning_rate(settings.learning_rate_at(0))
+        single.learn(batch)
+    for mine, theirs in zip(everything(pooled, replay)[:-1], everything(single, other)[:-1], strict=True):
+        torch.testing.assert_close(mine.float(), theirs.float(), rtol=1e-4, atol=1e-6)
+
+
+def test_every_batch_of_a_pool_covers_the_whole_replay() -> None:
+    replay = uniform(config())[1]
+    slots = int(replay.startable.sum())
+    for batch in replay.sample(40, count=5).split(40):
+        place = replay.startable.view(-1).cumsum(0)[batch.index].float() / slots
+        assert len(batch.obs) == 40
+        # One draw from each of 40 equal parts, in their order.
+        assert ((place * 40).ceil() - torch.arange(1, 41)).abs().max() <= 1
+
+
+@pytest.mark.parametrize("setting", [{"priority_exponent": 0.5}, {"noisy": True}])
+def test_updates_that_depend_on_the_one_before_are_not_pooled(setting: dict[str, Any]) -> None:
+    settings = config(**setting)
+    assert isinstance(one_by_one(*built(settings), settings), EagerUpdates)
+    assert isinstance(one_by_one(*built(config()), config()), PooledUpdates)
