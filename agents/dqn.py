@@ -26,7 +26,7 @@ from ..networks import (
     silence_noise,
 )
 from .config import Config
-from .losses import bootstrap, choose, cross_entropy, huber, munchausen, project, quantile_huber, soft_value, squared
+from .losses import Losses, categorical, choose, ensemble, expectation, huber, munchausen, quantile, soft_value, squared
 from .optimiser import Optimiser
 from .replay import Batch
 
@@ -70,6 +70,16 @@ def _build_head(config: Config, features: int, actions: int) -> ActionHead:
     )
 
 
+def build_losses(config: Config, head: ActionHead) -> Losses:
+    """Return what tells each transition's loss and priority for the outputs of `head`, which `config` describes."""
+    td_loss = huber if config.loss == "huber" else squared
+    if isinstance(head, CategoricalHead):
+        return partial(categorical, support=head.support)
+    if isinstance(head, QuantileHead):
+        return partial(quantile, levels=head.levels)
+    return partial(ensemble if isinstance(head, EnsembleHead) else expectation, td_loss=td_loss)
+
+
 def _outline(body: nn.Module) -> str:
     """Return a body's kind and the shapes of its weights, for an error."""
     shapes = ", ".join("x".join(map(str, weight.shape)) for weight in body.parameters() if weight.dim() > 1)
@@ -108,7 +118,7 @@ class DQN:
         self.target = copy.deepcopy(self.online).requires_grad_(False)
         self.optimiser = Optimiser(self.online, config)
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
-        self._td_loss = huber if config.loss == "huber" else squared
+        self._losses = build_losses(config, self.online.head)
         self._sums = torch.zeros(3, device=self.device)  # of loss, of mean Q and of updates, since the last drain
         self._one = torch.ones((), device=self.device)
 
@@ -155,7 +165,7 @@ class DQN:
             next_value = self._next_value(batch.next_obs, ahead)
             if self.config.munchausen:
                 batch = batch._replace(reward=batch.reward + self._munchausen(outputs, batch.action))
-        losses, priority = self._losses(choose(outputs, batch.action), next_value, batch)
+        losses, priority = self._losses(choose(outputs, batch.action), next_value, batch.reward, batch.discount)
         loss = (batch.weight * losses).mean()
         self.optimiser.step(loss)
         with torch.no_grad():
@@ -177,22 +187,6 @@ class DQN:
         config = self.config
         q = self.online.expectation(outputs)
         return munchausen(q, action, config.temperature, config.munchausen, config.log_policy_floor)
-
-    def _losses(self, value: Tensor, next_value: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return each transition's loss and priority, both (B,)."""
-        if self.config.distribution == "categorical":
-            support: Tensor = self.online.head.support  # type: ignore[assignment]
-            atoms = bootstrap(batch.reward[:, None], batch.discount[:, None], support)  # (B, Z)
-            losses = cross_entropy(project(next_value.softmax(-1), atoms, support), value)
-            return losses, losses.detach()
-        if self.config.distribution == "quantile":
-            levels: Tensor = self.online.head.levels  # type: ignore[assignment]
-            return quantile_huber(value, bootstrap(batch.reward[:, None], batch.discount[:, None], next_value), levels)
-        if self.config.distribution == "ensemble":
-            td_error = value - bootstrap(batch.reward[:, None], batch.discount[:, None], next_value)  # (B, Z)
-            return self._td_loss(td_error).sum(1), td_error.detach().abs().mean(1)  # each learns as it would alone
-        td_error = value - bootstrap(batch.reward, batch.discount, next_value)
-        return self._td_loss(td_error), td_error.detach().abs()
 
     def copy_to_target(self) -> None:
         """Make the target network equal to the online network, noise included."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -118,3 +120,40 @@ def quantile_huber(quantiles: Tensor, targets: Tensor, levels: Tensor) -> tuple[
     pull = (levels[:, None] - (td_error.detach() > 0).float()).abs()
     losses = (pull * huber(td_error)).mean(2).sum(1)
     return losses, td_error.detach().abs().mean((1, 2))
+
+
+Losses = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""From the values of the actions taken and of what came next, (B,) or (B, Z), the rewards and the discounts, both (B,):
+each transition's loss, and its priority (Schaul et al. 2016), the mean |TD error| or the cross entropy, both (B,)."""
+
+
+def expectation(
+    value: Tensor, next_value: Tensor, reward: Tensor, discount: Tensor, *, td_loss: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Return losses and priorities of expectations, all (B,)."""
+    td_error = value - bootstrap(reward, discount, next_value)
+    return td_loss(td_error), td_error.detach().abs()
+
+
+def ensemble(
+    value: Tensor, next_value: Tensor, reward: Tensor, discount: Tensor, *, td_loss: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Return losses and priorities, (B,), of the expectations of Z members, (B, Z): each learns as it would alone."""
+    td_error = value - bootstrap(reward[:, None], discount[:, None], next_value)
+    return td_loss(td_error).sum(1), td_error.detach().abs().mean(1)
+
+
+def categorical(
+    value: Tensor, next_value: Tensor, reward: Tensor, discount: Tensor, *, support: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return losses and priorities, (B,), of distributions on `support` (Z,) as logits, (B, Z)."""
+    atoms = bootstrap(reward[:, None], discount[:, None], support)  # (B, Z)
+    losses = cross_entropy(project(next_value.softmax(-1), atoms, support), value)
+    return losses, losses.detach()
+
+
+def quantile(
+    value: Tensor, next_value: Tensor, reward: Tensor, discount: Tensor, *, levels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return losses and priorities, (B,), of the quantiles `levels` (Z,) of returns, (B, Z)."""
+    return quantile_huber(value, bootstrap(reward[:, None], discount[:, None], next_value), levels)

@@ -21,6 +21,8 @@ import torch
 from filling import fill, random_pictures
 
 from rlrun import make
+from rlrun.agents.accelerator import build_replay
+from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN
 from rlrun.agents.presets import preset
 from rlrun.agents.replay import Replay
@@ -43,7 +45,8 @@ def main() -> None:
         f"loop {name}": partial(loop.measure, options.seconds) for name, loop in loops.items()
     }
     for exponent, kind in ((0.0, "uniform"), (0.5, "prioritised")):
-        replay = full_replay(options.capacity, 8, PIXELS, exponent)
+        settings = {"num_envs": 8, "replay_capacity": options.capacity, "priority_exponent": exponent}
+        replay = full_replay(preset("dqn").with_settings(settings), PIXELS)
         for size in options.batch:
             # beta as in the middle of a run
             call = partial(replay.sample, size, 0.7 if exponent else 0.0)
@@ -78,7 +81,7 @@ class Loop:
         shape = self.envs.single_observation_space.shape
         agent = DQN(config, shape, int(self.envs.single_action_space.n), seed=0)
         self.progress = Progress.begin(self.envs.reset()[0])
-        replay = full_replay(options.capacity, config.num_envs, shape, config.priority_exponent, config.n_step)
+        replay = full_replay(config, shape)
         self.run: Iterator[Progress] = train(agent, self.envs, replay, config, self.progress)
         while self.progress.updates < WARM_UP:
             next(self.run)
@@ -101,22 +104,11 @@ class Loop:
         }
 
 
-def full_replay(
-    capacity: int, num_envs: int, shape: tuple[int, ...], priority_exponent: float, n_step: int = 1
-) -> Replay:
-    """Return a replay full of random frames, or of random rows of numbers."""
+def full_replay(config: Config, shape: tuple[int, ...]) -> Replay:
+    """Return the replay that `config` describes, full of random frames, or of random rows of numbers."""
     pixels = len(shape) == 3
-    replay = Replay(
-        capacity,
-        num_envs,
-        shape,
-        obs_dtype=torch.uint8 if pixels else torch.float32,
-        stack=shape[0] if pixels else 1,
-        n_step=n_step,
-        priority_exponent=priority_exponent,
-        seed=0,
-    )
-    pictures = random_pictures(num_envs, shape)
+    replay = build_replay(config, shape, torch.uint8 if pixels else torch.float32)
+    pictures = random_pictures(config.num_envs, shape)
     return fill(replay, pictures if pixels else [picture / 255 for picture in pictures], actions=2)
 
 
