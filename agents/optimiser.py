@@ -54,7 +54,7 @@ class Optimiser:
         with torch.no_grad():
             grads = self._gradients(moved)
             if self._max_grad_norm:
-                norm = nn.utils.get_total_norm(grads, foreach=True)
+                norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
                 torch._foreach_mul_(grads, (self._max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
             self._move(moved, grads)
             low = [i for i in moved if i in self._low_grads]

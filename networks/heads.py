@@ -50,9 +50,8 @@ class Stream(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the outputs, (B, out_features), in the dtype of the output layer."""
-        first = next(self.hidden.parameters(), None)
-        if first is not None:
-            features = self.hidden(features.to(first.dtype))
+        if len(self.hidden):
+            features = self.hidden(features.to(self.hidden[0].weight.dtype))  # type: ignore[arg-type]
         outputs: Tensor = self.output(features.to(self.output.weight.dtype))
         return outputs
 

@@ -42,9 +42,8 @@ class MLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the features, (B, out_features), of inputs (B, ...)."""
         features = x.flatten(1)
-        first = next(self.layers.parameters(), None)
-        if first is not None:
-            features = features.to(first.dtype)
+        if len(self.layers):
+            features = features.to(self.layers[0].weight.dtype)  # type: ignore[arg-type]
         if x.dtype == torch.uint8:
             features = features / 255
         outputs: Tensor = self.layers(features)
