@@ -108,16 +108,17 @@ CONTROL = replace(
 
 WATERWORLD = replace(  # a world that never ends: about 1 a step, apples and poison a few times in a thousand steps
     CONTROL,
-    window=5,  # what slips out of its narrow view is still to be avoided
-    initial_value=22.0,  # 1.1 a step at gamma .95: what is learned are the differences
-    discount=0.95,
+    window=8,  # what slips out of its narrow view is still to be avoided
+    initial_value=55.0,  # 1.1 a step for ever: what is learned are the differences
+    discount=0.98,  # at .95 leaving a wall that it slides along costs as much as it brings
+    n_step=5,
     loss="squared",  # Huber's would take an apple's 5 for little more than 1
     num_envs=16,
     batch_size=256,
     steps_per_update=16.0,
     learning_rate_end=2e-5,
     anneal_steps=250_000,
-    target_period_updates=200,
+    target_period_updates=100,
     learning_starts=2_000,
     replay_capacity=250_000,
     epsilon_steps=50_000,
@@ -134,7 +135,7 @@ PRESETS: dict[str, tuple[Config, str, str]] = {  # name -> (config, parent, one 
     "fast": (FAST, "dqn", "the best score a minute that we know"),
     "fast-gpu": (FAST_GPU, "fast", "the same for a GPU: 64 worlds, batches of 256"),
     "control": (CONTROL, "double", "small networks for CartPole and its like"),
-    "waterworld": (WATERWORLD, "control", "a window of five observations and raw rewards, for Waterworld"),
+    "waterworld": (WATERWORLD, "control", "a window of eight observations and raw rewards, for Waterworld"),
 }
 
 
