@@ -26,7 +26,8 @@ from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN
 from rlrun.agents.presets import preset
 from rlrun.agents.replay import Replay
-from rlrun.agents.train import SECTIONS, Progress, train
+from rlrun.agents.progress import SECTIONS, Progress
+from rlrun.agents.train import train
 from rlrun.cli.tuning import tune_process
 
 WORLDS = {"Breakout": "fast", "CartPole-v1": "control"}  # each with the preset that trains it
