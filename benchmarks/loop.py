@@ -25,8 +25,8 @@ from rlrun.agents.accelerator import build_replay
 from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN
 from rlrun.agents.presets import preset
-from rlrun.agents.replay import Replay
 from rlrun.agents.progress import SECTIONS, Progress
+from rlrun.agents.replay import Replay
 from rlrun.agents.train import train
 from rlrun.cli.tuning import tune_process
 
