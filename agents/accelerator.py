@@ -13,7 +13,7 @@ from .config import Config
 from .dqn import DQN
 from .graph import GraphedUpdates
 from .replay import Replay
-from .updates import Updates, one_by_one
+from .updates import Updates, eager_updates
 
 
 def has_kernels(device: torch.device) -> bool:
@@ -68,4 +68,4 @@ def build_replay(
 
 def build_updates(agent: DQN, replay: Replay, config: Config) -> Updates:
     """Return who makes the updates on the agent's device: captured graphs on a GPU."""
-    return (GraphedUpdates if agent.device.type == "cuda" else one_by_one)(agent, replay, config)
+    return (GraphedUpdates if agent.device.type == "cuda" else eager_updates)(agent, replay, config)

@@ -1,4 +1,4 @@
-"""Replay: a ring of single frames, stacked when sampling, and the n-step return that follows each of them."""
+"""Replay: a ring of steps, from which transitions are drawn: frames stacked, n-step returns looked up."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .frame_ring import FrameRing, Observe
+from .n_step import NStep
 from .priorities import Priorities
 
 MAX_AGE = 255
@@ -29,14 +30,6 @@ class Batch(NamedTuple):
     def split(self, size: int) -> list[Batch]:
         """Return the batches of `size` that stand in it one after the other, as views."""
         return [Batch(*parts) for parts in zip(*(torch.split(field, size) for field in self), strict=True)]
-
-
-class Following(NamedTuple):
-    """What follows a step, as far as its window goes, all of the same shape."""
-
-    reward: Tensor  # float32, the sum of the discounted rewards
-    discount: Tensor  # float32, gamma^k for the k rewards summed, or 0 at a terminal
-    slots: Tensor  # int32, how many slots on the next observation lies: k rows of N
 
 
 class Replay:
@@ -104,17 +97,10 @@ class Replay:
         self._done = torch.zeros(rows, num_envs, dtype=torch.bool, device=device)  # the next row is a final frame
         self._age = torch.zeros(rows, num_envs, dtype=torch.uint8, device=device)  # frames of the episode before it
         self._live = torch.zeros(rows, num_envs, dtype=torch.bool, device=device)  # an action was taken here
-        self._following = Following(
-            torch.zeros(rows, num_envs, device=device),
-            torch.zeros(rows, num_envs, device=device),
-            torch.zeros(rows, num_envs, dtype=torch.int32, device=device),
-        )
+        self._following = NStep(rows, num_envs, length=n_step, discount=discount, device=self.device)
         self._priorities = priorities(rows * num_envs, device)
         self._max_priority = torch.ones((), device=device)
         self._nothing = torch.zeros(num_envs, device=device)
-        self._end = Following(  # of any window
-            self._nothing, torch.ones_like(self._nothing), torch.zeros_like(self._nothing, dtype=torch.int32)
-        )
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self.added = 0  # rows ever written
         self._unbroken = 0  # rows written since the first or since episodes were closed, of this process
@@ -180,38 +166,20 @@ class Replay:
         ended = self._cut[(row - 1) % self.rows]
         whole = torch.ones_like(ended)
         fresh = self._max_priority**self.priority_exponent
-        following = self._end
+        following = self._following.end
         for k in range(1, min(self.n_step, self.added - 1, self.rows - self.stack) + 1):
             start = (row - k) % self.rows
-            following = self._preceded(start, following)
+            # Where the window is not whole yet, a later release writes it again.
+            following = self._following.write(
+                start, self._reward[start], self._cut[start], self._terminal[start], following
+            )
             if k > 1:
                 whole = whole & ~self._cut[start]  # windows that were cut earlier were released then
             ready = self._live[start] & whole
             if k < self.n_step:
                 ready &= ended
-            for column, value in zip(self._following, following, strict=True):
-                column[start] = value  # where the window is not whole yet, a later release writes it again
             slots = slice(start * self.num_envs, (start + 1) * self.num_envs)
             self._priorities.fill(slots.start, torch.where(ready, fresh, self._priorities.leaves[slots]))
-
-    def _preceded(self, rows: int | slice, following: Following) -> Following:
-        """Return what follows the steps of `rows`, whose windows go on, unless they are cut, with `following`."""
-        gamma, going_on = self.discount, ~self._cut[rows]
-        return Following(
-            self._reward[rows] + gamma * following.reward * going_on,
-            gamma * torch.where(going_on, following.discount, 1.0) * ~self._terminal[rows],
-            self.num_envs + going_on * following.slots,
-        )
-
-    def _follow(self) -> None:
-        """Find what follows every step in the ring, from its columns."""
-        every = slice(None)
-        following = Following(*map(torch.zeros_like, self._following))
-        following.discount[:] = 1.0
-        for _ in range(self.n_step):
-            following = self._preceded(every, Following(*(column.roll(-1, 0) for column in following)))
-        for column, value in zip(self._following, following, strict=True):
-            column[:] = value
 
     def sample(self, size: int, importance_exponent: float | Tensor = 0.0, count: int = 1) -> Batch:
         """Return `size` transitions drawn by priority, with replacement; or `count` such batches, one after the other.
@@ -227,7 +195,7 @@ class Replay:
         index = self._priorities.sample(total, self.generator)
         if count > 1:
             index = index.view(size, count).t().reshape(total)  # all of the strata to each of the batches
-        reward, discount, slots = (column.view(-1)[index] for column in self._following)
+        reward, discount, slots = self._following.at(index)
         following = (index + slots) % (self.rows * self.num_envs)
         # Both sides of all transitions in one go: half as many operations.
         seen = self._observe(self._ring, self._age, torch.cat([index, following]))
@@ -298,7 +266,7 @@ class Replay:
         used = min(self.added, self.rows)
         for name in COLUMNS:
             getattr(self, f"_{name}")[:used] = state[name]
-        self._follow()
+        self._following.find(self._reward, self._cut, self._terminal)
         leaves = torch.zeros_like(self._priorities.leaves)
         leaves[: used * self.num_envs] = state["priorities"]
         self._priorities.load(leaves)

@@ -15,7 +15,7 @@ from .config import Config
 from .dqn import DQN
 from .progress import Episode, Progress
 from .replay import Replay
-from .updates import Updates, one_by_one
+from .updates import Updates, eager_updates
 
 
 class Envs(Protocol):
@@ -40,9 +40,9 @@ def train(
 
     The worlds step while the learner learns. That changes nothing but the speed: the updates come after the acting
     in program order, so a run is the same under the same seed. `updates` is who makes those that are due: by default
-    `updates.one_by_one`.
+    `updates.eager_updates`.
     """
-    updates = updates or one_by_one(agent, replay, config)
+    updates = updates or eager_updates(agent, replay, config)
     clock = perf_counter
     seconds = progress.seconds
     obs = torch.as_tensor(progress.obs).to(agent.device)

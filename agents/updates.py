@@ -98,8 +98,8 @@ def poolable(config: Config) -> bool:
     return config.priority_exponent == 0.0 and not config.noisy
 
 
-def one_by_one(agent: DQN, replay: Replay, config: Config) -> Updates:
-    """Return who makes updates as a CPU does: operation by operation, pooled where that changes nothing."""
+def eager_updates(agent: DQN, replay: Replay, config: Config) -> Updates:
+    """Return who makes updates one operation after the other, as a CPU does: pooled where that changes nothing."""
     return (PooledUpdates if poolable(config) else EagerUpdates)(agent, replay, config)
 
 
@@ -122,9 +122,8 @@ def pieces(first: int, count: int, size: int, config: Config) -> Iterator[tuple[
 
     A copy to the target network falls on a piece's beginning only, so what a piece does is always the same.
     """
-    update, last = first, first + count
-    while update < last:
-        whole = update + size <= last and not any(map(config.copies_target, range(update + 1, update + size)))
-        length = size if whole else 1
-        yield config.copies_target(update), length
-        update += length
+    for copied, length in runs(first, count, size, config):
+        if length == size:
+            yield copied, size
+        else:
+            yield from ((copied and number == 0, 1) for number in range(length))

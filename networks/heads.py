@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .blocks import dropping
-from .layers import NoisyLinear
+from .layers import NoisyLinear, cast_input
 
 
 class Stream(nn.Module):
@@ -50,8 +50,7 @@ class Stream(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the outputs, (B, out_features), in the dtype of the output layer."""
-        if len(self.hidden):
-            features = self.hidden(features.to(self.hidden[0].weight.dtype))  # type: ignore[arg-type]
+        features = self.hidden(cast_input(self.hidden, features))
         outputs: Tensor = self.output(features.to(self.output.weight.dtype))
         return outputs
 

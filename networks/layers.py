@@ -70,6 +70,12 @@ class NoisyLinear(nn.Module):
         return f"in_features={self.in_features}, out_features={self.out_features}"
 
 
+def cast_input(layers: nn.Sequential, x: Tensor) -> Tensor:
+    """Return `x` in the dtype that the first of `layers`, if there is one, computes in."""
+    # Not by asking for the parameters: that walks through all modules, at every pass.
+    return x.to(layers[0].weight.dtype) if len(layers) else x  # type: ignore[arg-type]
+
+
 def resample_noise(module: nn.Module, generator: torch.Generator | None = None) -> None:
     """Draw new noise for every noisy layer inside `module`, in the order of its modules."""
     for layer in module.modules():

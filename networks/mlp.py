@@ -6,6 +6,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from .layers import cast_input
+
 
 class MLP(nn.Module):
     """Fully connected layers, each followed by its activation: (B, ...) -> (B, out_features).
@@ -41,9 +43,7 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features, (B, out_features), of inputs (B, ...)."""
-        features = x.flatten(1)
-        if len(self.layers):
-            features = features.to(self.layers[0].weight.dtype)  # type: ignore[arg-type]
+        features = cast_input(self.layers, x.flatten(1))
         if x.dtype == torch.uint8:
             features = features / 255
         outputs: Tensor = self.layers(features)

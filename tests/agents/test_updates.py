@@ -12,7 +12,7 @@ from rlrun.agents.graph import LARGEST, graph_size
 from rlrun.agents.optimiser import Optimiser
 from rlrun.agents.progress import Progress
 from rlrun.agents.replay import Batch, Replay
-from rlrun.agents.updates import EagerUpdates, PooledUpdates, one_by_one, pieces, update
+from rlrun.agents.updates import EagerUpdates, PooledUpdates, eager_updates, pieces, update
 
 STATES, ACTIONS = 5, 3
 
@@ -194,5 +194,5 @@ def test_every_batch_of_a_pool_covers_the_whole_replay() -> None:
 @pytest.mark.parametrize("setting", [{"priority_exponent": 0.5}, {"noisy": True}])
 def test_updates_that_depend_on_the_one_before_are_not_pooled(setting: dict[str, Any]) -> None:
     settings = config(**setting)
-    assert isinstance(one_by_one(*built(settings), settings), EagerUpdates)
-    assert isinstance(one_by_one(*built(config()), config()), PooledUpdates)
+    assert isinstance(eager_updates(*built(settings), settings), EagerUpdates)
+    assert isinstance(eager_updates(*built(config()), config()), PooledUpdates)
