@@ -19,17 +19,21 @@ from .updates import Updates, eager_updates
 
 
 class Envs(Protocol):
-    """N worlds that step at once and reset on the step after an end (gymnasium's NEXT_STEP)."""
+    """N worlds that step at once and reset on the step after an end (gymnasium's NEXT_STEP).
+
+    Worlds on the host show arrays and are sent arrays; worlds that live on the learner's device may show tensors there,
+    and are then sent tensors. Rewards and flags are arrays in any case.
+    """
 
     num_envs: int
 
-    def reset(self) -> tuple[NDArray[Any], dict[str, Any]]:
+    def reset(self) -> tuple[NDArray[Any] | Tensor, dict[str, Any]]:
         """Return the first observations, (N, ...)."""
 
-    def send(self, actions: NDArray[np.int64]) -> None:
+    def send(self, actions: NDArray[np.int64] | Tensor) -> None:
         """Start a step."""
 
-    def recv(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+    def recv(self) -> tuple[NDArray[Any] | Tensor, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """Finish it: obs, raw reward, terminated, truncated, and an info with `reset` and `life_lost`, each (N,)."""
 
 
@@ -49,7 +53,7 @@ def train(
     while True:
         start = clock()
         actions = agent.act(obs, config.epsilon(progress.step))
-        chosen = actions.cpu().numpy()
+        chosen = _understood(actions, progress.obs)
         acted = clock()
         seconds["act"] += acted - start
         envs.send(chosen)
@@ -66,6 +70,11 @@ def train(
         obs = torch.as_tensor(next_obs).to(agent.device)
         seconds["store"] += clock() - received
         yield progress
+
+
+def _understood(actions: Tensor, obs: NDArray[Any] | Tensor) -> NDArray[np.int64] | Tensor:
+    """Return `actions` in the kind that worlds which show `obs` are sent."""
+    return actions if isinstance(obs, Tensor) else actions.cpu().numpy()
 
 
 def _updates_due(progress: Progress, config: Config, replay: Replay) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+import torch
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
+from torch import Tensor
 
 from .config import Config, ConfigError
 from .train import Envs
@@ -33,7 +35,7 @@ class Window:
     Row k holds an observation, (D,), and beside it, one-hot, the action that led to it, (A,). Rows from before the
     episode's first observation are zero, and so is the action before that: what a replay makes of single rows when it
     stacks `length` of them. ConvNetJS' agent saw such a window of two (and so an action that led to the last state).
-    Everything else is that of the worlds inside.
+    Everything else is that of the worlds inside; of tensors, on any device, it makes tensors there.
     """
 
     def __init__(self, envs: Worlds, length: int) -> None:
@@ -49,8 +51,9 @@ class Window:
         nothing = np.zeros(self._actions, np.float32)
         low, high = np.append(np.minimum(space.low, 0), nothing), np.append(np.maximum(space.high, 0), nothing + 1)
         self.single_observation_space = Box(np.tile(low, (length, 1)), np.tile(high, (length, 1)), dtype=np.float32)
-        self._rows = np.zeros((self.num_envs, *self.single_observation_space.shape), np.float32)
-        self._taken: NDArray[np.int64] = np.zeros(self.num_envs, np.int64)
+        self._rows = torch.zeros(self.num_envs, *self.single_observation_space.shape)
+        self._taken = torch.zeros(self.num_envs, dtype=torch.int64)
+        self._one_hot = torch.eye(self._actions)
 
     def __getattr__(self, name: str) -> Any:
         """Return what the worlds inside have."""
@@ -66,7 +69,7 @@ class Window:
     def send(self, actions: Any) -> None:
         """Start a step."""
         self.envs.send(actions)
-        self._taken = np.asarray(actions)
+        self._taken = torch.as_tensor(actions)
 
     def recv(self) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """Finish it."""
@@ -89,21 +92,26 @@ class Window:
 
         Raises ValueError for windows of another shape, and what the worlds inside raise.
         """
-        rows = np.array(state["window"], np.float32)
-        if rows.shape != self._rows.shape:
-            raise ValueError(f"the saved windows have shape {rows.shape} instead of {self._rows.shape}")
+        saved = torch.tensor(state["window"], dtype=torch.float32)
+        if saved.shape != self._rows.shape:
+            raise ValueError(f"the saved windows have shape {tuple(saved.shape)} instead of {tuple(self._rows.shape)}")
         obs, restored = self.envs.load_state_dict(state)  # type: ignore[attr-defined]
-        opened = self._seen(obs, np.ones(self.num_envs, np.bool_))
-        self._rows = np.where(restored[:, None, None], rows, opened)
-        return self._rows.copy(), restored
+        self._seen(obs, np.ones(self.num_envs, np.bool_))
+        kept = torch.as_tensor(restored).to(self._rows.device)[:, None, None]
+        self._rows = torch.where(kept, saved.to(self._rows.device), self._rows)
+        return self._shown(obs), restored
 
-    def _seen(self, obs: NDArray[Any], opened: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def _seen(self, obs: Any, opened: NDArray[np.bool_]) -> Any:
         """Take new observations (N, D) into the windows, emptied before where an episode `opened`; return a copy."""
-        rows = np.roll(self._rows, -1, axis=1)
-        rows[opened] = 0
-        features = obs.shape[1]
-        rows[:, -1, :features] = obs
-        rows[:, -1, features:] = np.eye(self._actions, dtype=np.float32)[self._taken]
-        rows[opened, -1, features:] = 0
-        self._rows = rows
-        return rows.copy()
+        newest = torch.as_tensor(obs)
+        device = newest.device
+        new = torch.as_tensor(opened).to(device)[:, None]
+        action = self._one_hot.to(device)[self._taken.to(device)].masked_fill(new, 0)
+        older = self._rows[:, 1:].to(device).masked_fill(new[:, None], 0)
+        self._rows = torch.cat([older, torch.cat([newest, action], 1)[:, None]], 1)
+        return self._shown(obs)
+
+    def _shown(self, obs: Any) -> Any:
+        """Return a copy of the windows: an array or a tensor, as the observations in them were."""
+        rows = self._rows.clone()
+        return rows if isinstance(obs, Tensor) else rows.numpy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
@@ -26,6 +26,8 @@ from rlrun.agents.presets import preset
 from rlrun.agents.replay import Replay
 from rlrun.agents.train import Envs, Progress, train
 from rlrun.agents.updates import EagerUpdates, Updates
+from rlrun.agents.window import windowed
+from rlrun.envs import World
 
 SHAPE, ACTIONS = (4, 84, 84), 4
 
@@ -44,7 +46,8 @@ class Size:
     learning_starts: int = 10_000  # agent steps
     batch: int = 0  # transitions; 0 for the preset's
     width: float = 0.0  # of the networks; 0 for the preset's
-    worlds: int = 65_536  # waterworlds
+    worlds: int = 65_536  # waterworlds that step
+    learners: int = 1_024  # waterworlds that are learned from
 
 
 FULL = Size()
@@ -60,6 +63,7 @@ TINY = Size(
     batch=4,
     width=0.1,
     worlds=64,
+    learners=4,
 )
 
 Loop = Callable[[DQN, Envs, Replay, Config, Progress], Iterator[Progress]]
@@ -87,7 +91,7 @@ def classic(size: Size) -> Iterator[Row]:
     for name, loop in LOOPS.items():
         for precision in ("bfloat16", "float32"):
             settings = {"num_envs": size.envs, "precision": precision}
-            trained = Training(loop, settings_of("dqn", size, settings), size)
+            trained = Training(loop, settings_of("dqn", size, settings), size, breakout(size))
             with trained:
                 speed = median(trained.speed(size.seconds) for _ in range(size.repeats))
             yield row(f"32 per 4 steps, {precision}, {name}", speed, "agent steps/s", 12_000)
@@ -98,8 +102,8 @@ def fast(size: Size) -> Iterator[Row]:
     for name, loop in LOOPS.items():
         config = settings_of("fast-gpu", size, {"num_envs": size.envs})
         ceilings, speeds = [], []
-        with Training(loop, config, size) as trained:
-            alone = rlrun.make("Breakout", size.envs, 0, "nature", num_threads=size.threads)
+        with Training(loop, config, size, breakout(size)) as trained:
+            alone = breakout(size)
             for _ in range(size.repeats):
                 ceilings.append(emulators.speed(alone, size.seconds / 3)["steps_per_second"])
                 speeds.append(trained.speed(size.seconds))
@@ -141,6 +145,11 @@ def waterworld(size: Size) -> Iterator[Row]:
     """Yield the world-steps a second of many waterworlds, random actions."""
     told = waterworld_speed.measured("rldemo", size.worlds, torch.device(size.device), size.seconds, size.repeats)
     yield row(f"{size.worlds:,} waterworlds", told["median"], "world-steps/s", 100e6)
+    config = preset("waterworld").with_settings({"num_envs": size.learners, "learning_starts": 20 * size.learners})
+    worlds = rlrun.make("Waterworld", size.learners, 0, device=size.device)
+    with Training(device_loop, config, size, windowed(worlds, config)) as trained:
+        speed = median(trained.speed(size.seconds / 2) for _ in range(size.repeats))
+    yield row(f"the preset waterworld, {size.learners:,} worlds", speed, "agent steps/s")
 
 
 def updates(size: Size) -> Iterator[Row]:
@@ -153,15 +162,17 @@ def updates(size: Size) -> Iterator[Row]:
 
 
 class Training:
-    """A run of Breakout that learns, to be gone on with for some seconds at a time."""
+    """A run that learns, to be gone on with for some seconds at a time."""
 
-    def __init__(self, loop: Loop, config: Config, size: Size) -> None:
-        """Build it and let it go on until it has learned a little."""
-        self.envs = rlrun.make("Breakout", config.num_envs, 0, "nature", num_threads=size.threads)
+    def __init__(self, loop: Loop, config: Config, size: Size, envs: Any) -> None:
+        """Build it around `envs`, which it closes, and let it go on until it has learned a little."""
+        self.envs = envs
         self.device, self.per_update = torch.device(size.device), config.steps_per_update
-        agent = DQN(config, SHAPE, int(self.envs.single_action_space.n), seed=0, device=self.device)
-        self.progress = Progress.begin(self.envs.reset()[0])
-        self.run = loop(agent, self.envs, replay_of(config, size), config, self.progress)
+        space = envs.single_observation_space
+        agent = DQN(config, space.shape, int(envs.single_action_space.n), seed=0, device=self.device)
+        self.progress = Progress.begin(envs.reset()[0])
+        dtype = torch.uint8 if space.dtype == np.uint8 else torch.float32
+        self.run = loop(agent, envs, replay_of(config, size, space.shape, dtype), config, self.progress)
         while self.progress.updates < 3 * config.num_envs / self.per_update:
             next(self.run)
 
@@ -202,9 +213,14 @@ def settings_of(name: str, size: Size, settings: dict[str, Any]) -> Config:
     return preset(name).with_settings(settings)
 
 
-def replay_of(config: Config, size: Size) -> Replay:
+def breakout(size: Size) -> World:
+    """Return the worlds of a run."""
+    return rlrun.make("Breakout", size.envs, 0, "nature", num_threads=size.threads)
+
+
+def replay_of(config: Config, size: Size, shape: Sequence[int] = SHAPE, dtype: torch.dtype = torch.uint8) -> Replay:
     """Return an empty replay as `rlrun train` has it on the device: with kernels on a GPU."""
-    return accelerator.build_replay(config, SHAPE, torch.uint8, device=size.device)
+    return accelerator.build_replay(config, shape, dtype, device=size.device)
 
 
 def row(what: str, value: float, unit: str, target: float | None = None) -> Row:

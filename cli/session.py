@@ -43,7 +43,14 @@ class Session:
         tune_process(threads)
         self.device = torch.device(settings.device)
         self.envs: World | Window = windowed(
-            make(settings.env, self.config.num_envs, settings.seed, settings.protocol, num_threads=threads),
+            make(
+                settings.env,
+                self.config.num_envs,
+                settings.seed,
+                settings.protocol,
+                num_threads=threads,
+                device=settings.device,
+            ),
             self.config,
         )
         space = self.envs.single_observation_space

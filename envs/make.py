@@ -18,6 +18,7 @@ def make(
     num_threads: int = 0,
     full_action_set: bool = False,
     max_episode_steps: int | None = None,
+    device: str = "cpu",
 ) -> World:
     """Return num_envs copies of an environment that step together.
 
@@ -25,7 +26,9 @@ def make(
     `module:Class` or `module:env_id`.
     seed: >= 0; each copy gets a seed of its own, hashed from it. protocol: "machado" or "nature", for Atari only.
     num_threads: emulator threads, 0 for min(cores, num_envs), Atari only. full_action_set: all 18 actions, Atari
-    only. max_episode_steps: agent steps before truncation, instead of the environment's own cap.
+    only. max_episode_steps: agent steps before truncation, instead of the environment's own cap. device: "cuda" for
+    worlds that can live on a GPU, Waterworld's, whose observations and actions are tensors there; others stay where
+    they are and show arrays.
     Raises WorldError, one sentence, for anything that does not fit; UnknownWorld for a name nobody answers to.
     """
     from .catalogue import find
@@ -45,9 +48,10 @@ def make(
         )
     if found.kind == "waterworld":
         from .waterworld.names import VARIANTS
-        from .waterworld.world import WaterworldWorld
+        from .waterworld.world import ResidentWaterworld, WaterworldWorld
 
-        return WaterworldWorld(VARIANTS[found.id], num_envs, seed, max_episode_steps=max_episode_steps)
+        kind = WaterworldWorld if device == "cpu" else ResidentWaterworld
+        return kind(VARIANTS[found.id], num_envs, seed, max_episode_steps=max_episode_steps, device=device)
     return make_gym(found.id, num_envs, seed, max_episode_steps=max_episode_steps)
 
 

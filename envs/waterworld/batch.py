@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -131,7 +131,10 @@ class Batch:
         return State(**{name: torch.cat([one[name] for one in read]) for name in read[0]})
 
 
-def parts(tick: Tick) -> dict[str, NDArray[Any]]:
-    """Return what stands in an info, each (N,): the reward's three parts, what was eaten, whether a wall stopped it."""
-    names = ("proximity", "forward", "digestion", "apples", "poisons", "collided")
-    return {name: getattr(tick, name).cpu().numpy() for name in names}
+def parts(outcome: Outcome) -> Iterator[tuple[str, Tensor]]:
+    """Yield what stands in an info, each (N,), 0 where an episode opened.
+
+    The reward's three parts, what was eaten, and whether a wall stopped the agent.
+    """
+    for name in ("proximity", "forward", "digestion", "apples", "poisons", "collided"):
+        yield name, getattr(outcome.tick, name).masked_fill(outcome.opened, 0)

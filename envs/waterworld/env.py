@@ -92,7 +92,7 @@ class WaterworldEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         outcome = self._batch.step(torch.tensor([self._checked(action)]))
         self._reward = float(outcome.reward[0])
         self._show()
-        info = {name: values[0].item() for name, values in parts(outcome.tick).items()}
+        info = {name: values[0].item() for name, values in parts(outcome)}
         return outcome.obs[0].numpy(), self._reward, False, False, info
 
     def render(self) -> NDArray[np.uint8] | None:

@@ -107,8 +107,8 @@ class WaterworldVectorEnv(VectorEnv[Rows, Rows, NDArray[Any]]):
         outcome = self.batch.step(torch.from_numpy(checked).to(self.batch.core.device))
         lived = ~outcome.opened.cpu().numpy()
         info: dict[str, Any] = {}
-        for name, values in parts(outcome.tick).items():
-            info[name] = np.where(lived, values, values.dtype.type(0))
+        for name, values in parts(outcome):
+            info[name] = values.cpu().numpy()
             info[f"_{name}"] = lived.copy()
         self._reward = outcome.reward.cpu().numpy()
         never = np.zeros(self.num_envs, np.bool_)

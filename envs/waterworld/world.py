@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..world import Flags, Obs, Step, World, whole_number
 from .batch import Batch, parts
@@ -24,9 +25,15 @@ class WaterworldWorld(World):
     """
 
     def __init__(
-        self, variant: str = "rldemo", num_envs: int = 1, seed: int = 0, *, max_episode_steps: int | None = None
+        self,
+        variant: str = "rldemo",
+        num_envs: int = 1,
+        seed: int = 0,
+        *,
+        max_episode_steps: int | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
-        """Make the worlds; raises WorldError for an argument that does not fit."""
+        """Make the worlds, computed on `device`; raises WorldError for an argument that does not fit."""
         layout = layout_of(variant)
         limit = EPISODE_STEPS
         if max_episode_steps is not None:
@@ -41,31 +48,51 @@ class WaterworldWorld(World):
             observation=observation_space(layout),
             action_names=layout.actions,
         )
-        self.batch = Batch(variant, self.num_envs, max_episode_steps=limit)
-        self._actions: NDArray[np.int64] = np.zeros(self.num_envs, np.int64)
+        self.batch = Batch(variant, self.num_envs, max_episode_steps=limit, device=device)
+        self._sent: Any = None
 
     def _reset(self, seeds: NDArray[np.int64] | None) -> tuple[Obs, dict[str, Any]]:
-        return self.batch.reset(seeds).numpy(), {}
+        return self._shown(self.batch.reset(seeds)), {}
 
-    def _send(self, actions: NDArray[np.int64]) -> None:
-        self._actions = actions
+    def _send(self, actions: Any) -> None:
+        self._sent = actions
 
     def _recv(self, resetting: Flags) -> Step:
-        outcome = self.batch.step(torch.from_numpy(self._actions))
-        opened = outcome.opened.numpy()
-        info: dict[str, Any] = {
-            name: np.where(opened, values.dtype.type(0), values) for name, values in parts(outcome.tick).items()
-        }
+        outcome = self.batch.step(torch.as_tensor(self._sent))
+        info = {name: self._shown(values) for name, values in parts(outcome)}
         info["life_lost"] = np.zeros(self.num_envs, np.bool_)
-        nothing = np.zeros(self.num_envs, np.bool_)
-        return outcome.obs.numpy(), outcome.reward.numpy(), nothing, outcome.truncated.numpy(), info
+        reward, truncated = torch.stack([outcome.reward, outcome.truncated.float()]).cpu().numpy()  # in one go
+        return self._shown(outcome.obs), reward, np.zeros(self.num_envs, np.bool_), truncated.astype(np.bool_), info
 
     def _state(self) -> dict[str, Any]:
         return {"batch": self.batch.state_dict()}
 
     def _restore(self, state: dict[str, Any], seeds: NDArray[np.int64]) -> tuple[Obs, Flags, Flags]:
         try:
-            obs = self.batch.load_state_dict(state["batch"]).numpy()
+            obs = self._shown(self.batch.load_state_dict(state["batch"]))
         except ValueError as error:
             raise TypeError(str(error)) from error
-        return obs, np.ones(self.num_envs, np.bool_), self.batch.ended.numpy()
+        return obs, np.ones(self.num_envs, np.bool_), self.batch.ended.cpu().numpy()
+
+    def _shown(self, told: Tensor) -> Any:
+        """Return what is told of each world, (N, ...), as the outside sees it."""
+        return told.cpu().numpy()
+
+
+class ResidentWaterworld(WaterworldWorld):
+    """The same worlds with observations, actions and what an info adds as tensors that never leave their device.
+
+    So that replay and policy may stay there too; rewards and flags are arrays on the host, where scores are counted.
+    """
+
+    def _checked(self, actions: Any) -> Any:
+        device = self.batch.core.device
+        if isinstance(actions, Tensor) and actions.dtype == torch.int64 and actions.shape == (self.num_envs,):
+            least, most = torch.stack(actions.aminmax()).tolist()
+            if least >= 0 and most < len(self.action_names):
+                return actions.to(device)
+        on_host = actions.cpu() if isinstance(actions, Tensor) else actions
+        return torch.from_numpy(super()._checked(on_host)).to(device)  # which has the words for what is wrong
+
+    def _shown(self, told: Tensor) -> Any:
+        return told

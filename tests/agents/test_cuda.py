@@ -227,11 +227,21 @@ def trained(folder: Path, env: str, steps: int, **settings: Any) -> Any:
     return rlrun.train(env, steps=steps, directory=folder, evaluate=0, settings=small, device="cuda")
 
 
-@pytest.mark.parametrize("env", ["CartPole-v1", "Pong"])
+@pytest.mark.parametrize("env", ["CartPole-v1", "Pong", "Waterworld"])
 def test_a_run_trains_and_is_resumed(tmp_path: Path, env: str) -> None:
     made = trained(tmp_path, env, 800, width=0.25, hidden="32")
     again = rlrun.train(resume=made.folder, steps=1200, evaluate=0)
     assert read_metrics(again.metrics)[-1]["step"] >= 1200
+
+
+def test_waterworlds_and_what_an_agent_sees_of_them_stay_on_the_device(tmp_path: Path) -> None:
+    session = Session(trained(tmp_path, "Waterworld", 800, mlp_hidden="32", hidden="32"))
+    try:
+        assert isinstance(session.progress.obs, Tensor)
+        assert session.progress.obs.device.type == "cuda"
+        assert session.replay._ring.frames.device.type == "cuda"
+    finally:
+        session.close()
 
 
 def test_cartpole_is_learned(tmp_path: Path) -> None:

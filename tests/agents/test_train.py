@@ -134,7 +134,31 @@ def values(agent: DQN, states: int) -> Tensor:
     return q
 
 
+class Resident(Guess):
+    """The same worlds on the learner's device: tensors are shown and sent."""
+
+    def reset(self) -> Any:
+        obs, info = super().reset()
+        return torch.from_numpy(obs), info
+
+    def send(self, actions: Any) -> None:
+        assert isinstance(actions, Tensor)
+        super().send(actions.numpy())
+
+    def recv(self) -> Any:
+        obs, *rest = super().recv()
+        return torch.from_numpy(obs), *rest
+
+
 # What is learned
+
+
+def test_worlds_that_show_tensors_are_sent_tensors_and_teach_the_same() -> None:
+    arrays, tensors = (Run(kind(lengths=(5, 7)), config()).go(60) for kind in (Guess, Resident))
+    assert arrays.updates == tensors.updates
+    assert arrays.updates[-1] > 40
+    for ours, theirs in zip(arrays.agent.online.parameters(), tensors.agent.online.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 @pytest.mark.parametrize(

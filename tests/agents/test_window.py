@@ -89,6 +89,26 @@ def test_a_replay_stacks_to_the_very_window_that_the_agent_acted_on() -> None:
         assert np.array_equal(following.numpy(), after[index])
 
 
+def test_a_window_of_tensors_is_a_tensor_with_the_same_rows() -> None:
+    class Tensors(Counting):
+        def reset(self) -> tuple[Any, dict[str, Any]]:
+            obs, info = super().reset()
+            return torch.from_numpy(obs), info
+
+        def recv(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+            obs, *rest = super().recv()
+            return torch.from_numpy(obs), *rest
+
+    arrays, tensors = Window(Counting(), 3), Window(Tensors(), 3)
+    assert torch.equal(tensors.reset()[0], torch.as_tensor(arrays.reset()[0]))
+    rng = np.random.default_rng(0)
+    for _ in range(8):  # world 1 ends and opens on the way
+        actions = rng.integers(3, size=2)
+        ours, theirs = arrays.step(actions)[0], tensors.step(torch.from_numpy(actions))[0]
+        assert isinstance(theirs, torch.Tensor)
+        assert torch.equal(theirs, torch.as_tensor(ours))
+
+
 def test_a_restored_window_goes_on_and_an_opened_row_starts_anew() -> None:
     window = Window(Counting(), 2)
     window.reset()

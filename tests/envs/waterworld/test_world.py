@@ -1,12 +1,16 @@
 """Waterworld behind the house's door: names, steps, restoring bit for bit, and the screen."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from rlrun.envs import UnknownWorld, WorldError, make, make_screen, trainable
 from rlrun.envs.catalogue import find
+from rlrun.envs.waterworld.world import ResidentWaterworld
 
 
 @pytest.mark.parametrize(
@@ -59,6 +63,40 @@ def test_a_saved_state_goes_on_bit_for_bit(name: str) -> None:
         for one, two in zip(ours[:4], theirs[:4], strict=True):
             assert np.array_equal(one, two)
         assert np.array_equal(ours[4]["reset"], theirs[4]["reset"])
+
+
+def test_worlds_that_stay_on_their_device_live_through_the_same() -> None:
+    house = make("Waterworld", 3, seed=5, max_episode_steps=30)
+    resident = ResidentWaterworld("rldemo", 3, seed=5, max_episode_steps=30)
+    assert np.array_equal(house.reset()[0], resident.reset()[0])
+    rng = np.random.default_rng(0)
+    for step in range(80):
+        actions = rng.integers(5, size=3)
+        told: Any = resident.step(torch.from_numpy(actions))
+        for ours, theirs in zip(house.step(actions)[:4], told[:4], strict=True):
+            assert np.array_equal(ours, theirs)
+        assert isinstance(told[0], Tensor)
+        if step == 40:
+            obs, restored = resident.load_state_dict(json.loads(json.dumps(resident.state_dict())))
+            assert torch.equal(torch.as_tensor(obs), told[0])
+            assert restored.all()
+
+
+@pytest.mark.parametrize(
+    ("actions", "told"),
+    [
+        (torch.tensor([0, 5]), "action 5 is out of range"),
+        (torch.tensor([0, -1]), "action -1 is out of range"),
+        (torch.tensor([0.0, 1.0]), "actions must be integers, not float32"),
+        (torch.tensor([0]), r"actions must have shape \(2,\), not \(1,\)"),
+        ([0, 7], "action 7 is out of range"),
+    ],
+)
+def test_worlds_that_stay_on_their_device_refuse_what_is_no_action(actions: Any, told: str) -> None:
+    world = ResidentWaterworld("rldemo", 2)
+    world.reset()
+    with pytest.raises(WorldError, match=told):
+        world.step(actions)
 
 
 def test_a_damaged_state_is_one_sentence() -> None:
