@@ -42,6 +42,7 @@ class Config:
     target_period_updates: int = 2_000  # updates between copies to the target network ...
     target_period_first: int = 0  # ... and between the first ones; 0 is the same from the start
     target_growth_updates: int = 1  # updates over which the period grows, linearly, from the first to the last
+    gap_increase: float = 0.0  # alpha of advantage learning: gaps between actions are learned 1 / (1 - alpha) as wide
     munchausen: float = 0.0  # alpha, the share of tau log pi(a|s) added to the reward; 0 is plain Q-learning
     temperature: float = 0.03  # tau of the softmax policy, in units of return; with munchausen only
     log_policy_floor: float = -1.0  # l_0, the least that tau log pi counts; with munchausen only
@@ -123,6 +124,13 @@ class Config:
         for name in ("hidden", "mlp_hidden"):
             widths = getattr(self, name)
             _require(all(units >= 1 for units in widths), name, widths, "positive widths")
+        _require(0 <= self.gap_increase < 1, "gap_increase", self.gap_increase, "0 or more and below 1")
+        _require(
+            not (self.gap_increase and self.munchausen),
+            "gap_increase",
+            self.gap_increase,
+            "0 with munchausen, which widens the gaps by itself",
+        )
         _require(self.log_policy_floor <= 0, "log_policy_floor", self.log_policy_floor, "0 or less")
         _require(self.atoms >= 2, "atoms", self.atoms, "at least 2")
         _require(

@@ -26,7 +26,19 @@ from ..networks import (
     silence_noise,
 )
 from .config import Config
-from .losses import Losses, categorical, choose, ensemble, expectation, huber, munchausen, quantile, soft_value, squared
+from .losses import (
+    Losses,
+    behind,
+    categorical,
+    choose,
+    ensemble,
+    expectation,
+    huber,
+    munchausen,
+    quantile,
+    soft_value,
+    squared,
+)
 from .optimiser import Optimiser
 from .replay import Batch
 
@@ -126,6 +138,8 @@ class DQN:
     def q_values(self, obs: Tensor) -> Tensor:
         """Return the expected return of each action, (N, A) float32, in the states `obs` (N, *obs_shape)."""
         q: Tensor = self.online(obs)
+        if self.config.gap_increase:  # what the network has learned are wider gaps
+            q = q + self.config.gap_increase * behind(q)
         return q
 
     def act(self, obs: Tensor, epsilon: float) -> Tensor:
@@ -148,18 +162,25 @@ class DQN:
         if self.config.noisy:
             resample_noise(self.online, self.generator)
             resample_noise(self.target, self.generator)
-        return self.learn_from(batch, self.look_ahead(batch.next_obs))
+        return self.learn_from(*self.look_ahead(batch))
 
     @torch.no_grad()
-    def look_ahead(self, next_obs: Tensor) -> Tensor:
-        """Return the target network's outputs, (B, A) or (B, A, Z), for `next_obs` (B, *obs_shape).
+    def look_ahead(self, batch: Batch) -> tuple[Batch, Tensor]:
+        """Return what the target network has to say of `batch`, for `learn_from`.
 
-        The same until the next copy, if the network is not noisy: several updates' may be asked for in one pass.
+        The batch with its rewards as they are to be learned from, and the target's outputs, (B, A) or (B, A, Z), for
+        its next observations: the same until the next copy, if the network is not noisy. So several updates' batches
+        may be asked for in one pass.
         """
-        return self.target.outputs(next_obs)
+        if not self.config.gap_increase:
+            return batch, self.target.outputs(batch.next_obs)
+        # Advantage learning (Bellemare et al. 2016): what an action is behind the best is taken from its reward too.
+        here, ahead = self.target.outputs(torch.cat([batch.obs, batch.next_obs])).chunk(2)
+        gap = choose(behind(self.target.expectation(here)), batch.action)
+        return batch._replace(reward=batch.reward - self.config.gap_increase * gap), ahead
 
     def learn_from(self, batch: Batch, ahead: Tensor) -> Tensor:
-        """Do what `learn` does, with what `look_ahead` says of the next observations, and the noise as it is."""
+        """Do what `learn` does, with what `look_ahead` says of `batch`, and the noise as it is."""
         outputs = self.online.outputs(batch.obs)
         with torch.no_grad():
             next_value = self._next_value(batch.next_obs, ahead)

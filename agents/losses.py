@@ -31,6 +31,11 @@ def bootstrap(reward: Tensor, discount: Tensor, next_value: Tensor) -> Tensor:
     return reward + discount * next_value
 
 
+def behind(q: Tensor) -> Tensor:
+    """Return max_b Q(b) - Q(a), (B, A), for Q (B, A): how far each action is behind the best."""
+    return q.amax(1, keepdim=True) - q
+
+
 def soft_value(outputs: Tensor, q: Tensor, temperature: float) -> Tensor:
     """Return sum_a pi(a) (z(a) - tau log pi(a)) for pi = softmax(q / tau): the value of acting softly, with entropy.
 

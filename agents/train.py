@@ -57,15 +57,15 @@ def train(
         acted = clock()
         seconds["act"] += acted - start
         envs.send(chosen)
-        due = _updates_due(progress, config, replay)
+        due = updates_due(progress, config, replay)
         if due:
             updates(due, progress)
         learned = clock()
         next_obs, reward, terminated, truncated, info = envs.recv()
         received = clock()
         seconds["envs"] += received - learned
-        _store(replay, config, obs, actions, reward, terminated, truncated, info["life_lost"])
-        _count(progress, reward, terminated, truncated, info["reset"])
+        store(replay, config, obs, actions, reward, terminated, truncated, info["life_lost"])
+        count(progress, reward, terminated, truncated, info["reset"])
         progress.obs = next_obs
         obs = torch.as_tensor(next_obs).to(agent.device)
         seconds["store"] += clock() - received
@@ -77,7 +77,7 @@ def _understood(actions: Tensor, obs: NDArray[Any] | Tensor) -> NDArray[np.int64
     return actions if isinstance(obs, Tensor) else actions.cpu().numpy()
 
 
-def _updates_due(progress: Progress, config: Config, replay: Replay) -> int:
+def updates_due(progress: Progress, config: Config, replay: Replay) -> int:
     """Return how many updates bring the run to its replay ratio, whatever the number of worlds."""
     learnable = progress.step - config.learning_starts
     due = int(learnable / config.steps_per_update) - progress.updates
@@ -85,7 +85,7 @@ def _updates_due(progress: Progress, config: Config, replay: Replay) -> int:
     return due if due > 0 and replay.ready() else 0
 
 
-def _store(
+def store(
     replay: Replay,
     config: Config,
     obs: Tensor,
@@ -114,7 +114,7 @@ def as_learned(
     return reward.astype(np.float32), life_lost
 
 
-def _count(
+def count(
     progress: Progress, reward: NDArray[Any], terminated: NDArray[Any], truncated: NDArray[Any], reset: NDArray[Any]
 ) -> None:
     """Count steps and raw scores, and list the episodes that ended."""

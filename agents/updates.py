@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from time import perf_counter
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from .config import Config
@@ -85,8 +86,9 @@ class PooledUpdates:
                 agent.copy_to_target()
             pool = self._replay.sample(config.batch_size, count=length)
             sampled = perf_counter()
-            ahead = agent.look_ahead(pool.next_obs).split(config.batch_size)  # type: ignore[no-untyped-call]
-            for batch, outputs in zip(pool.split(config.batch_size), ahead, strict=True):
+            pool, ahead = agent.look_ahead(pool)
+            pieces_ahead = torch.split(ahead, config.batch_size)
+            for batch, outputs in zip(pool.split(config.batch_size), pieces_ahead, strict=True):
                 agent.learn_from(batch, outputs)
             progress.updates += length
             progress.seconds["sample"] += sampled - before

@@ -25,6 +25,7 @@ from rlrun.agents.dqn import DQN
 from rlrun.agents.presets import preset
 from rlrun.agents.replay import Replay
 from rlrun.agents.train import Envs, Progress, train
+from rlrun.agents.turns import train_as_they_step
 from rlrun.agents.updates import EagerUpdates, Updates
 from rlrun.agents.window import windowed
 from rlrun.envs import World
@@ -71,7 +72,7 @@ Loop = Callable[[DQN, Envs, Replay, Config, Progress], Iterator[Progress]]
 
 def device_loop(agent: DQN, envs: Envs, replay: Replay, config: Config, progress: Progress) -> Iterator[Progress]:
     """Train as `rlrun train` does on the agent's device: with CUDA graphs on a GPU."""
-    return train(agent, envs, replay, config, progress, accelerator.build_updates(agent, replay, config))
+    return train_as_they_step(agent, envs, replay, config, progress, accelerator.build_updates(agent, replay, config))
 
 
 # What turns an agent, worlds, a replay and settings into progress; first what users get.
@@ -103,7 +104,7 @@ def fast(size: Size) -> Iterator[Row]:
         config = settings_of("fast-gpu", size, {"num_envs": size.envs})
         ceilings, speeds = [], []
         with Training(loop, config, size, breakout(size)) as trained:
-            alone = breakout(size)
+            alone = rlrun.make("Breakout", size.envs, 0, "nature", num_threads=size.threads)
             for _ in range(size.repeats):
                 ceilings.append(emulators.speed(alone, size.seconds / 3)["steps_per_second"])
                 speeds.append(trained.speed(size.seconds))
@@ -214,8 +215,8 @@ def settings_of(name: str, size: Size, settings: dict[str, Any]) -> Config:
 
 
 def breakout(size: Size) -> World:
-    """Return the worlds of a run."""
-    return rlrun.make("Breakout", size.envs, 0, "nature", num_threads=size.threads)
+    """Return the worlds of a run on a GPU, in halves: a rehearsal steps them as the GPU would."""
+    return rlrun.make("Breakout", size.envs, 0, "nature", num_threads=size.threads, device="cuda")
 
 
 def replay_of(config: Config, size: Size, shape: Sequence[int] = SHAPE, dtype: torch.dtype = torch.uint8) -> Replay:

@@ -17,7 +17,7 @@ from ..agents.checkpoint import Checkpoint
 from ..agents.dqn import DQN
 from ..agents.frame_log import FrameLog, restore_frames
 from ..agents.progress import Progress
-from ..agents.train import train
+from ..agents.turns import train_as_they_step
 from ..agents.window import Window, windowed
 from ..envs import World, make
 from . import memory
@@ -200,7 +200,8 @@ class Session:
         if self.fraction() >= 1.0:
             return
         shown, shown_step = self.seconds, progress.step
-        for _ in train(self.agent, self.envs, self.replay, self.config, progress, self._updates):
+        steps = train_as_they_step(self.agent, self.envs, self.replay, self.config, progress, self._updates)
+        for _ in steps:
             self.seconds = before + time.perf_counter() - start
             for episode in progress.finished:
                 self.recent.append(episode.score)

@@ -26,9 +26,9 @@ def make(
     `module:Class` or `module:env_id`.
     seed: >= 0; each copy gets a seed of its own, hashed from it. protocol: "machado" or "nature", for Atari only.
     num_threads: emulator threads, 0 for min(cores, num_envs), Atari only. full_action_set: all 18 actions, Atari
-    only. max_episode_steps: agent steps before truncation, instead of the environment's own cap. device: "cuda" for
-    worlds that can live on a GPU, Waterworld's, whose observations and actions are tensors there; others stay where
-    they are and show arrays.
+    only. max_episode_steps: agent steps before truncation, instead of the environment's own cap. device: where they
+    are learned from. On a GPU Waterworld's copies live there, their observations and actions tensors, and Atari's come
+    as `Halves`, one of which can be acted for while the other steps.
     Raises WorldError, one sentence, for anything that does not fit; UnknownWorld for a name nobody answers to.
     """
     from .catalogue import find
@@ -36,16 +36,21 @@ def make(
     found = find(env)
     if found.kind == "atari":
         from .atari import AtariWorld
+        from .halves import Halves
 
-        return AtariWorld(
-            found.id,
-            num_envs,
-            seed,
-            protocol,
-            num_threads=num_threads,
-            full_action_set=full_action_set,
-            max_episode_steps=max_episode_steps,
-        )
+        def make_one(num_envs: int, seed: int) -> AtariWorld:
+            return AtariWorld(
+                found.id,
+                num_envs,
+                seed,
+                protocol,
+                num_threads=num_threads,
+                full_action_set=full_action_set,
+                max_episode_steps=max_episode_steps,
+            )
+
+        alone = device == "cpu" or num_envs == 1
+        return make_one(num_envs, seed) if alone else Halves(make_one, num_envs, seed)
     if found.kind == "waterworld":
         from .waterworld.names import VARIANTS
         from .waterworld.world import ResidentWaterworld, WaterworldWorld

@@ -158,6 +158,8 @@ def test_a_value_of_the_wrong_kind_is_refused_with_the_right_kind(key: str, valu
         ("width", -1.0),
         ("noisy_sigma", 0.0),
         ("munchausen", 1.1),
+        ("gap_increase", 1.0),
+        ("gap_increase", -0.1),
         ("members", 0),
         ("penalty_scale", 0.0),
         ("temperature", 0.0),
@@ -201,6 +203,11 @@ def test_a_value_at_the_edge_of_the_possible_is_taken(key: str, value: float) ->
 def test_munchausen_is_refused_with_a_categorical_head() -> None:
     with pytest.raises(ConfigError, match=r"munchausen = 0\.9 is not possible: it must be 0 with .*categorical"):
         Config().with_settings({"munchausen": 0.9, "distribution": "categorical"})
+
+
+def test_munchausen_is_refused_where_gaps_are_widened_already() -> None:
+    with pytest.raises(ConfigError, match=r"gap_increase = 0\.5 is not possible: it must be 0 with munchausen"):
+        Config().with_settings({"munchausen": 0.9, "gap_increase": 0.5})
 
 
 def test_an_initial_value_is_refused_with_a_categorical_head() -> None:

@@ -31,6 +31,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "prioritised": {"priority_exponent": 0.6, "n_step": 3, "double": True, "dueling": True, "max_grad_norm": 10},
     "noisy-quantile": {"noisy": True, "distribution": "quantile", "atoms": 16, "munchausen": 0.9},
     "categorical-rmsprop": {"distribution": "categorical", "optimizer": "rmsprop", "priority_exponent": 0.5},
+    "gap-increase": {"gap_increase": 0.7, "double": True, "dueling": True},
     "bfloat16": {"precision": "bfloat16", "layer_norm": True, "priority_exponent": 0.5},
 }
 

@@ -326,6 +326,21 @@ def test_each_member_of_an_ensemble_learns_from_its_own_target_for_the_action_th
         assert gradient.T.tolist() == [[-target, 0.0], [0.0, 0.0], [0.0, 0.0]]
 
 
+def test_gap_increase_takes_from_the_reward_what_the_target_finds_the_action_behind_the_best() -> None:
+    agent = DQN(config(gap_increase=0.5, loss="squared"), (STATES,), ACTIONS)
+    far = 99.0
+    table(agent, [[0.0, 0.0], [far, far], [0.0, 0.0]], [[5.0, 1.0], [3.0, 2.0], [far, far]])
+    td_error = agent.learn(batch((0, 1, 1.0, 0.5, 1), (0, 0, 1.0, 0.5, 1)))
+    assert td_error.tolist() == [abs(1 - 0.5 * 4 + 0.5 * 3), abs(1 + 0.5 * 3)]  # the best is behind nothing
+
+
+def test_gap_increase_is_undone_in_what_the_agent_expects() -> None:
+    agent = DQN(config(gap_increase=0.75), (STATES,), ACTIONS)
+    table(agent, [[3.0, 3.0], [5.0, 1.0], [-4.0, 0.0]])
+    assert agent.q_values(one_hot(0, 1, 2)).tolist() == [[3.0, 3.0], [5.0, 4.0], [-1.0, 0.0]]  # a quarter of the gaps
+    assert agent.act(one_hot(1, 2), 0.0).tolist() == [0, 1]
+
+
 def test_munchausen_rewards_the_action_the_policy_would_take_and_bootstraps_from_the_soft_value() -> None:
     settings = config(munchausen=0.5, temperature=2.0, log_policy_floor=-1, loss="squared")
     agent = DQN(settings, (STATES,), ACTIONS)
@@ -423,6 +438,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "rmsprop": {"optimizer": "rmsprop", "loss": "squared"},
     "everything": {"double": True, "dueling": True, "noisy": True, "distribution": "categorical", "max_grad_norm": 10},
     "munchausen": {"munchausen": 0.9, "distribution": "quantile", "atoms": 8},
+    "gap increase": {"gap_increase": 0.7, "double": True},
     "bfloat16": {"precision": "bfloat16", "double": True, "dueling": True, "max_grad_norm": 10},
 }
 

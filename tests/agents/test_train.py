@@ -11,6 +11,7 @@ from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN
 from rlrun.agents.replay import Batch, Replay
 from rlrun.agents.train import Episode, Progress, train
+from rlrun.agents.turns import train_in_turns
 
 
 class Guess:
@@ -457,3 +458,76 @@ def test_the_worlds_step_while_the_learner_learns(settings: dict[str, Any], upda
         spy(owner, name)
     run.go(1)
     assert events == ["act", "send", *updates, "recv", "add"]
+
+
+# Two halves that step in turns
+
+
+class Halved:
+    """Two halves of a guessing world, which write down what is asked of them."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.events: list[str] = []
+        self.halves = self.half("first", seed=0, **settings), self.half("second", seed=1, **settings)
+
+    def half(self, name: str, **settings: Any) -> Guess:
+        events = self.events
+
+        class Half(Guess):
+            def send(self, actions: Any) -> None:
+                events.append(f"send {name}")
+                super().send(actions)
+
+            def recv(self) -> Any:
+                events.append(f"recv {name}")
+                return super().recv()
+
+        return Half(num_envs=2, **settings)
+
+
+class InTurns:
+    """An agent in training on two halves."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.envs = Halved(lengths=(5, 7))
+        self.config = config(**settings)
+        self.agent = DQN(self.config, (3,), 3, seed=0)
+        self.replay = Replay(2000, 4, (3,), obs_dtype=torch.float32, n_step=self.config.n_step, seed=0)
+        self.progress = Progress.begin(np.concatenate([half.reset()[0] for half in self.envs.halves]))
+        self.loop = train_in_turns(self.agent, self.envs, self.replay, self.config, self.progress)
+        self.episodes: list[Episode] = []
+
+    def go(self, steps: int) -> "InTurns":
+        for progress in islice(self.loop, steps):
+            self.episodes += progress.finished
+        return self
+
+
+def test_each_half_is_sent_actions_before_the_other_is_waited_for() -> None:
+    run = InTurns().go(4)
+    turn = ["send second", "recv first", "send first", "recv second"]
+    assert run.envs.events == ["send first", *4 * turn]
+
+
+def test_what_is_stored_is_what_happened_in_both_halves() -> None:
+    run = InTurns().go(80)
+    batch = run.replay.sample(400)
+    assert torch.equal(batch.reward, (batch.obs.argmax(1) == batch.action).float())  # a guess that was right
+    rows, worlds = batch.index // 4, batch.index % 4
+    sent = [np.stack(half.sent) for half in run.envs.halves]  # (steps, 2) each
+    taken = torch.from_numpy(np.concatenate([half[:80] for half in sent], 1))
+    assert torch.equal(taken[rows, worlds], batch.action)
+    assert {world.item() for world in worlds} == {0, 1, 2, 3}
+    assert {episode.length for episode in run.episodes} == {5, 7}
+    assert run.progress.step == 80 * 4 - sum(int(np.stack(half.resets[:80]).sum()) for half in run.envs.halves)
+
+
+def test_in_turns_it_learns() -> None:
+    run = InTurns().go(600)
+    assert run.progress.updates > 500
+    assert run.agent.q_values(torch.eye(3)).argmax(1).tolist() == [0, 1, 2]
+
+
+def test_a_run_in_turns_is_the_same_under_the_same_seed() -> None:
+    one, two = (InTurns().go(100).agent.online.parameters() for _ in range(2))
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(one, two, strict=True))

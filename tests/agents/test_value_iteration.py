@@ -140,6 +140,7 @@ def learned(mdp: MDP, limit: int = LIMIT, seed: int = 0, **settings: Any) -> Arr
         pytest.param({}, 0.035, id="table"),
         pytest.param({"mlp_hidden": (32,), "hidden": (32,)}, 0.035, id="network"),
         pytest.param({"double": True}, 0.035, id="double"),
+        pytest.param({"gap_increase": 0.7}, 0.035, id="gap increase"),
         pytest.param({"distribution": "ensemble", "members": 3}, 0.035, id="ensemble"),
         # Quantiles come out a little low here (docs/log.md): Huber's quantile loss is the likely reason, not isolated.
         pytest.param({"distribution": "quantile", "atoms": 16}, 0.09, id="quantile"),

@@ -64,10 +64,17 @@ def test_the_same_seed_twice_gives_identical_weights_and_another_seed_does_not(t
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_a_resumed_atari_run_keeps_all_but_the_running_episodes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("halves", [False, True], ids=["whole", "in halves"])
+def test_a_resumed_atari_run_keeps_all_but_the_running_episodes(
+    tmp_path: Path, halves: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = {**SMALL, "width": 0.25, "hidden": "16"}
+    if halves:  # as on a GPU
+        make = sessions.make
+        monkeypatch.setattr(sessions, "make", lambda *names, **kw: make(*names, **{**kw, "device": "cuda"}))
     made = rlrun.train("Pong", steps=800, directory=tmp_path, evaluate=0, settings=settings)
     before = Session(Run.open(made.folder))
+    assert hasattr(before.envs, "halves") == halves
     assert before.progress.step == 800
     assert len(before.replay) == 804  # a last row for the ends of the four running episodes
     row = (before.replay.added - 1) % before.replay.rows
