@@ -109,9 +109,10 @@ CONTROL = replace(
 WATERWORLD = replace(  # a world that never ends: about 1 a step, apples and poison a few times in a thousand steps
     CONTROL,
     window=8,  # what slips out of its narrow view is still to be avoided
-    initial_value=55.0,  # 1.1 a step for ever: what is learned are the differences
-    discount=0.98,  # at .95 leaving a wall that it slides along costs as much as it brings
+    initial_value=22.0,  # 1.1 a step for ever: what is learned are the differences
+    discount=0.95,
     n_step=5,
+    gap_increase=0.7,  # leaving a wall that it slides along costs nearly as much as it brings: no error may decide that
     loss="squared",  # Huber's would take an apple's 5 for little more than 1
     num_envs=16,
     batch_size=256,
