@@ -12,6 +12,7 @@ import torch
 from .config import Config
 from .dqn import DQN
 from .graph import GraphedUpdates
+from .priorities import EvenPriorities
 from .replay import Replay
 from .updates import Updates, eager_updates
 
@@ -41,15 +42,17 @@ def build_replay(
     """
     device = torch.device(device)
     pictures = len(obs_shape) == 3
-    kernels: dict[str, Any] = {}
+    parts: dict[str, Any] = {}  # other than the plain code's
     if has_kernels(device):
         from .kernels.priorities import RadixPriorities  # here: without a GPU nobody needs Triton
 
-        kernels["priorities"] = RadixPriorities
+        parts["priorities"] = RadixPriorities
         if pictures and obs_dtype == torch.uint8:
             from .kernels.observe import observe
 
-            kernels["observe"] = partial(observe, dtype=getattr(torch, config.precision))
+            parts["observe"] = partial(observe, dtype=getattr(torch, config.precision))
+    elif device.type == "cpu" and config.priority_exponent == 0.0:
+        parts["priorities"] = EvenPriorities
     return Replay(
         config.replay_capacity,
         config.num_envs,
@@ -62,7 +65,7 @@ def build_replay(
         seed=seed,
         device=device,
         pinned=pinned,
-        **kernels,
+        **parts,
     )
 
 

@@ -181,6 +181,33 @@ class DQN:
 
     def learn_from(self, batch: Batch, ahead: Tensor) -> Tensor:
         """Do what `learn` does, with what `look_ahead` says of `batch`, and the noise as it is."""
+        loss, priority, sums = self._loss(batch, ahead)
+        self.optimiser.step(loss)
+        self._sums += sums
+        return priority
+
+    def slopes(self, *tensors: Tensor) -> list[Tensor]:
+        """Return what `learn_from` finds out before it changes anything: to be scripted, and then for `move`.
+
+        Args:
+            tensors: the fields of a batch, and at last what `look_ahead` says of it.
+
+        Returns:
+            The priorities, what the drain sums up, and the gradients of the weights that have one.
+
+        """
+        loss, priority, sums = self._loss(Batch(*tensors[:-1]), tensors[-1])
+        return [priority, sums, *self.optimiser.gradients(loss)]
+
+    def move(self, found: Sequence[Tensor]) -> Tensor:
+        """Take the gradient step that `slopes` found; return the priorities."""
+        priority, sums, *gradients = found
+        self.optimiser.move(gradients)
+        self._sums += sums
+        return priority
+
+    def _loss(self, batch: Batch, ahead: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the loss, the priorities (B,), and what the drain sums up: loss, mean of max_a Q, and one, (3,)."""
         outputs = self.online.outputs(batch.obs)
         with torch.no_grad():
             next_value = self._next_value(batch.next_obs, ahead)
@@ -188,10 +215,9 @@ class DQN:
                 batch = batch._replace(reward=batch.reward + self._munchausen(outputs, batch.action))
         losses, priority = self._losses(choose(outputs, batch.action), next_value, batch.reward, batch.discount)
         loss = (batch.weight * losses).mean()
-        self.optimiser.step(loss)
         with torch.no_grad():
-            self._sums += torch.stack([loss, self.online.expectation(outputs).amax(1).mean(), self._one])
-        return priority
+            sums = torch.stack([loss, self.online.expectation(outputs).amax(1).mean(), self._one])
+        return loss, priority, sums
 
     def _next_value(self, next_obs: Tensor, outputs: Tensor) -> Tensor:
         """Return what is to be expected from `next_obs` (B, ...) on, (B,) or (B, Z), by the target's `outputs`."""

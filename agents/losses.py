@@ -20,6 +20,8 @@ def choose(outputs: Tensor, action: Tensor) -> Tensor:
         (B,) or (B, Z).
 
     """
+    if outputs.dim() == 2:  # the same as below, but its gradient takes a third of the time in a script
+        return outputs.gather(1, action[:, None]).squeeze(1)
     return outputs[torch.arange(action.shape[0], device=action.device), action]
 
 

@@ -31,6 +31,7 @@ class Optimiser:
         self._max_grad_norm = config.max_grad_norm
         self._moments = {name: [torch.zeros_like(m) for m in self._masters] for name in MOMENTS[self._name]}
         self._steps = [torch.zeros((), device=m.device) for m in self._masters]
+        self._moved: list[int] = []  # which of the weights the last gradients are of
         self._low_grads = {i: torch.zeros_like(self._masters[i]) for i in self._low}
 
     def set_learning_rate(self, learning_rate: float | Tensor) -> None:
@@ -46,30 +47,36 @@ class Optimiser:
         return {**self._moments, "step": self._steps}
 
     def step(self, loss: Tensor) -> None:
-        """Move the weights one step down the gradient of the scalar `loss`."""
+        """Move the weights one step down the gradient of the scalar `loss`, which then stands beside them as ever."""
         for weight in self._weights:
             weight.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
-        moved = [i for i, weight in enumerate(self._weights) if weight.grad is not None]
-        with torch.no_grad():
-            grads = self._gradients(moved)
-            if self._max_grad_norm:
-                norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
-                torch._foreach_mul_(grads, (self._max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
-            self._move(moved, grads)
-            low = [i for i in moved if i in self._low_grads]
-            if low:
-                torch._foreach_copy_([self._weights[i] for i in low], [self._masters[i] for i in low])
+        self._moved = [i for i, weight in enumerate(self._weights) if weight.grad is not None]
+        self.move([grad for weight in self._weights if (grad := weight.grad) is not None])
 
-    def _gradients(self, moved: list[int]) -> list[Tensor]:
-        """Return the gradients of the weights `moved`, all of them float32."""
-        grads = {i: grad for i in moved if (grad := self._weights[i].grad) is not None}
-        low = [i for i in moved if i in self._low_grads]
+    def gradients(self, loss: Tensor) -> list[Tensor]:
+        """Return the gradients of the scalar `loss`, of the weights that have one, for `move`."""
+        found = torch.autograd.grad(loss, self._weights, allow_unused=True)
+        self._moved = [i for i, grad in enumerate(found) if grad is not None]
+        pairs = zip(self._weights, found, strict=True)
+        return [_laid_out_as(weight, grad) for weight, grad in pairs if grad is not None]
+
+    @torch.no_grad()
+    def move(self, grads: list[Tensor]) -> None:
+        """Move the weights one step down the gradients that `gradients` found; they are used up."""
+        moved, low = self._moved, [i for i in self._moved if i in self._low_grads]
+        if low:  # float32 from here on
+            given = dict(zip(moved, grads, strict=True))
+            torch._foreach_copy_([self._low_grads[i] for i in low], [given[i] for i in low])
+            grads = [self._low_grads.get(i, grad) for i, grad in given.items()]
+        if self._max_grad_norm:
+            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+            torch._foreach_mul_(grads, (self._max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
+        self._take_step(moved, grads)
         if low:
-            torch._foreach_copy_([self._low_grads[i] for i in low], [grads[i] for i in low])
-        return [self._low_grads.get(i, grad) for i, grad in grads.items()]
+            torch._foreach_copy_([self._weights[i] for i in low], [self._masters[i] for i in low])
 
-    def _move(self, moved: list[int], grads: list[Tensor]) -> None:
+    def _take_step(self, moved: list[int], grads: list[Tensor]) -> None:
         """Take one step of the weights `moved` with the gradients `grads`."""
         masters = [self._masters[i] for i in moved]
         first, second = ([moment[i] for i in moved] for moment in self._moments.values())
@@ -105,3 +112,8 @@ class Optimiser:
         for name, values in self._named.items():
             for i, value in enumerate(values):
                 value.copy_(tensors[f"moment.{i}.{name}"])
+
+
+def _laid_out_as(weight: Tensor, grad: Tensor) -> Tensor:
+    """Return `grad` in the memory layout of `weight`, which a step walks side by side; as `backward` leaves it."""
+    return grad if grad.stride() == weight.stride() else torch.empty_like(weight).copy_(grad)

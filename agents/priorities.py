@@ -75,6 +75,54 @@ class Priorities:
         return block * BLOCK + torch.searchsorted(inside, rest[:, None], right=True)[:, 0]
 
 
+class EvenPriorities(Priorities):
+    """Slots of weight zero or one, for a CPU: what uniform replay needs, without sums.
+
+    A slot is drawn, looked at, and drawn again where its weight is zero, which few slots' is.
+    """
+
+    def __init__(self, capacity: int, device: torch.device | str = "cpu") -> None:
+        """Make `capacity` slots of weight zero."""
+        super().__init__(capacity, device)
+        self._used = 0  # slots from the first on that may have a weight
+
+    @property
+    def total(self) -> Tensor:
+        """The sum of all weights: a float64 scalar."""
+        return self._leaves.sum(dtype=torch.float64)
+
+    def set(self, index: Tensor, weight: Tensor | float) -> None:
+        """Give the slots `index` (M,) int64 the weights `weight` (M,) or one number, each 0 or 1."""
+        self._leaves.view(-1)[index] = weight
+        self._used = max(self._used, int(index.max()) + 1)
+
+    def fill(self, first: int, weights: Tensor) -> None:
+        """Give the slots from `first` on the weights `weights` (M,), each 0 or 1."""
+        last = first + weights.shape[0]
+        self._leaves.view(-1)[first:last] = weights
+        self._used = max(self._used, last)
+
+    def load(self, leaves: Tensor) -> None:
+        """Replace all weights by `leaves` (capacity,), each 0 or 1."""
+        self._leaves.view(-1)[: self.capacity] = leaves
+        positive = leaves.nonzero()
+        self._used = int(positive.max()) + 1 if len(positive) else 0
+
+    def sample(self, size: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw `size` slots of weight one, (size,) int64, stratified over `size` equal parts of all that may be.
+
+        They must not all be zero. Each is as likely as the others: a part gives each of its slots the same chance, the
+        same in all parts, and what falls on a zero is drawn again from all.
+        """
+        offsets = torch.rand(size, dtype=torch.float64, generator=generator)
+        slots = offsets.add_(torch.arange(size)).mul_(self._used / size).long().clamp_(max=self._used - 1)
+        leaves = self._leaves.view(-1)
+        while len(empty := (leaves[slots] == 0).nonzero()[:, 0]):
+            again = torch.rand(len(empty), dtype=torch.float64, generator=generator)
+            slots[empty] = again.mul_(self._used).long().clamp_(max=self._used - 1)
+        return slots
+
+
 def _below(value: Tensor) -> Tensor:
     """Return the next smaller float64: a point strictly inside the mass, so the search ends on a positive weight."""
     return torch.nextafter(value, torch.zeros_like(value))

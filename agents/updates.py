@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Protocol
 
@@ -12,7 +12,8 @@ from torch import Tensor
 from .config import Config
 from .dqn import DQN
 from .progress import Progress
-from .replay import Replay
+from .replay import Batch, Replay
+from .script import Scripted
 
 
 class Updates(Protocol):
@@ -63,6 +64,10 @@ POOLED = 256
 """Transitions at most of updates that share a sample and a pass: what they gain by that, they have gained by then."""
 
 
+SCRIPTED_AFTER = 1_000
+"""Updates after which they are scripted: recording takes a second or two, and spares small networks .3 ms an update."""
+
+
 class PooledUpdates:
     """Makes updates whose batches are drawn at once and go through the target network in one pass.
 
@@ -75,6 +80,9 @@ class PooledUpdates:
         """Make the updates of `agent` from `replay`."""
         self._agent, self._replay, self._config = agent, replay, config
         self._most = max(1, POOLED // config.batch_size)
+        self._slopes = Scripted(agent.slopes)
+        # On pictures the arithmetic takes the time, and TorchScript does not know all that is done to their bytes.
+        self._pays = agent.device.type == "cpu" and len(agent.obs_shape) != 3
 
     def __call__(self, count: int, progress: Progress) -> None:
         """Make `count` updates at the step of `progress`, and count them and their seconds there."""
@@ -88,11 +96,25 @@ class PooledUpdates:
             sampled = perf_counter()
             pool, ahead = agent.look_ahead(pool)
             pieces_ahead = torch.split(ahead, config.batch_size)
+            learn = self._learner(progress.updates)
             for batch, outputs in zip(pool.split(config.batch_size), pieces_ahead, strict=True):
-                agent.learn_from(batch, outputs)
+                learn(batch, outputs)
             progress.updates += length
             progress.seconds["sample"] += sampled - before
             progress.seconds["learn"] += perf_counter() - sampled
+
+    def _learner(self, updates: int) -> Callable[[Batch, Tensor], Tensor]:
+        """Return what makes an update after `updates`: a script, from when on one pays."""
+        return self._learn_by_script if self._pays and updates >= SCRIPTED_AFTER else self._agent.learn_from
+
+    @property
+    def scripts(self) -> int:
+        """How many scripts there are."""
+        return self._slopes.scripts
+
+    def _learn_by_script(self, batch: Batch, ahead: Tensor) -> Tensor:
+        """Do what `learn_from` does, to the bit."""
+        return self._agent.move(self._slopes(*batch, ahead))
 
 
 def poolable(config: Config) -> bool:

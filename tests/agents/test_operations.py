@@ -22,11 +22,11 @@ from rlrun.agents.replay import Replay
 
 RECORDED_WITH = "2.13"  # the version of torch; another one may cut the same call into other operations
 RECORDED = {
-    ("dqn", "update"): 143,
+    ("dqn", "update"): 146,
     ("dqn", "sample"): 54,
-    ("fast", "update"): 237,
+    ("fast", "update"): 240,
     ("fast", "sample"): 54,
-    ("control", "update"): 169,
+    ("control", "update"): 172,
     ("control", "sample"): 44,
     ("rainbow", "update"): 462,
     ("rainbow", "sample"): 60,

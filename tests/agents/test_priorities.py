@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlrun.agents.priorities import BLOCK, Priorities
+from rlrun.agents.priorities import BLOCK, EvenPriorities, Priorities
 
 
 def loaded(weights: Tensor) -> Priorities:
@@ -140,3 +140,40 @@ def test_the_same_seed_draws_the_same_slots() -> None:
 def test_no_slots_are_refused() -> None:
     with pytest.raises(ValueError, match="capacity of at least 1, not 0"):
         Priorities(0)
+
+
+# Weights of zero and one
+
+
+def evenly(live: Tensor) -> EvenPriorities:
+    priorities = EvenPriorities(len(live))
+    priorities.load(live.float())
+    return priorities
+
+
+def test_even_slots_are_drawn_equally_often_wherever_the_others_are() -> None:
+    live = torch.ones(3000, dtype=torch.bool)
+    live[700:1500] = False  # a long gap, and every third of what is left of the first part
+    live[:700:3] = False
+    priorities, source, draws = evenly(live), generator(), 2000
+    counts = torch.zeros(3000)
+    for _ in range(draws):
+        counts += priorities.sample(64, source).bincount(minlength=3000)
+    assert not counts[~live].any()
+    expected = draws * 64 / int(live.sum())
+    assert bool(((counts[live] - expected).abs() < 6 * expected**0.5).all())
+    for part in (live.nonzero()[:100, 0], live.nonzero()[-1000:, 0]):  # beside a gap, and far from one
+        assert float(counts[part].mean()) == pytest.approx(expected, rel=0.04)
+
+
+def test_an_even_draw_of_as_many_as_there_are_slots_gives_each_once() -> None:
+    assert evenly(torch.ones(50)).sample(50, generator()).sort().values.tolist() == list(range(50))
+
+
+def test_even_slots_beyond_the_last_one_used_cost_no_draws() -> None:
+    priorities = EvenPriorities(10**6)
+    priorities.fill(3, torch.tensor([1.0, 0.0, 1.0]))
+    priorities.set(torch.tensor([7]), 1.0)
+    assert set(priorities.sample(200, generator()).tolist()) == {3, 5, 7}
+    assert float(priorities.total) == 3
+    assert priorities.weight(torch.tensor([3, 4])).tolist() == [1, 0]

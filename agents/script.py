@@ -1,0 +1,102 @@
+"""Scripted: a function of tensors, its operations recorded once and run from then on without Python in between."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Function = Callable[..., Sequence[Tensor]]
+
+RUNS = 3  # of a new script before it is believed
+
+
+class Scripted:
+    """A pure function of tensors that a CPU runs as a script: what a CUDA graph is to a GPU.
+
+    For small networks Python and autograd take longer to say what is to be done than the doing takes. So the operations
+    that a call makes, gradients included, are recorded (`make_fx`) and compiled to TorchScript, once for each shape of
+    the arguments. A script makes the same operations in the same order; whether its results are the function's own to
+    the bit is asked before it is used for the first time, and where they are not, or torch cannot make one, the
+    function itself goes on being called.
+
+    Args:
+        function: of tensors, to tensors. It may read others, such as weights, which may change in place between two
+            calls, but must write to none: TorchScript drops a write to a list of tensors that it thinks nobody reads.
+
+    """
+
+    def __init__(self, function: Function) -> None:
+        """Wrap `function`; nothing is recorded yet."""
+        self._function = function
+        self._made: dict[tuple[Any, ...], Function] = {}
+
+    def __call__(self, *tensors: Tensor) -> Sequence[Tensor]:
+        """Return what the function returns."""
+        kind = tuple([(tensor.shape, tensor.dtype) for tensor in tensors])
+        made = self._made.get(kind)
+        if made is None:
+            made = self._made[kind] = _checked(self._function, tensors)
+        return made(*tensors)
+
+    @property
+    def scripts(self) -> int:
+        """How many shapes have a script."""
+        return sum(made is not self._function for made in self._made.values())
+
+
+def _checked(function: Function, tensors: Sequence[Tensor]) -> Function:
+    """Return a script of `function` for arguments like `tensors`, or `function` where there is none to be trusted."""
+    expected = function(*tensors)
+    try:
+        script = _script(function, tensors)
+        results = [script(*tensors) for _ in range(RUNS)]
+    except Exception:  # whatever it is, torch has no script of this: the function goes on as ever
+        return function
+    same = all(torch.equal(one, two) for result in results for one, two in zip(expected, result, strict=True))
+    return script if same else function
+
+
+def _script(function: Function, tensors: Sequence[Tensor]) -> Function:
+    """Return the operations of `function` for arguments like `tensors`, as TorchScript."""
+    # Here, not above: it imports torch's compiler, a second or two that only a run of some length has to spare.
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    recorded = make_fx(function)(*tensors)
+    _spare_views(recorded.graph)
+    for node in recorded.graph.nodes:
+        if isinstance(node.target, torch._ops.OpOverload):
+            # TorchScript knows an operation by its name alone, and chooses among its variants by the arguments' names.
+            schema = node.target._schema.arguments
+            node.kwargs = {
+                **{argument.name: value for argument, value in zip(schema[1:], node.args[1:], strict=False)},
+                **node.kwargs,
+            }
+            node.args = node.args[:1]
+            node.target = node.target.overloadpacket
+    recorded.recompile()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's own sources, of no use to who trains
+        script = torch.jit.script(recorded)
+
+    def run(*arguments: Tensor) -> Sequence[Tensor]:
+        # The gradients are among the operations; and what TorchScript would optimise rounds differently.
+        with torch.no_grad(), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
+            results: Sequence[Tensor] = script(*arguments)
+        return results
+
+    return run
+
+
+def _spare_views(graph: Any) -> None:
+    """Take out of `graph` what says nothing without autograd: detaching, and turning a matrix twice."""
+    aten = torch.ops.aten
+    for node in list(graph.nodes):
+        if node.target is aten.detach.default:
+            node.replace_all_uses_with(node.args[0])
+        elif node.target is aten.t.default and node.args[0].target is aten.t.default:
+            node.replace_all_uses_with(node.args[0].args[0])
+    graph.eliminate_dead_code()

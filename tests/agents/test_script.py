@@ -1,0 +1,112 @@
+"""Scripts of updates: the same numbers to the bit, with the weights as they are at each call."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from rlrun.agents import script, updates
+from rlrun.agents.config import Config
+from rlrun.agents.dqn import DQN
+from rlrun.agents.progress import Progress
+from rlrun.agents.replay import Batch, Replay
+from rlrun.agents.script import Scripted
+from rlrun.agents.updates import PooledUpdates
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "squared": {"loss": "squared", "max_grad_norm": 0.1, "optimizer": "rmsprop"},
+    "everything": {"double": True, "dueling": True, "layer_norm": True, "gap_increase": 0.7},
+    "quantile": {"distribution": "quantile", "atoms": 8, "munchausen": 0.9},
+    "categorical": {"distribution": "categorical", "atoms": 11},
+    "ensemble": {"distribution": "ensemble", "members": 3, "dueling": True},
+    "bfloat16": {"precision": "bfloat16", "dueling": True, "max_grad_norm": 10},
+}
+
+
+def agents(variant: str) -> tuple[DQN, DQN]:
+    """Return two that are the same."""
+    settings = Config(body="mlp", mlp_hidden=(16,), hidden=(8,), learning_rate=1e-2).with_settings(VARIANTS[variant])
+    return DQN(settings, (5,), 3, seed=1), DQN(settings, (5,), 3, seed=1)
+
+
+def batches(count: int, size: int = 8) -> list[Batch]:
+    source = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=source)
+
+    return [
+        Batch(
+            draw(size, 5), torch.randint(3, (size,), generator=source), draw(size), draw(size), draw(size, 5),
+            draw(size), torch.arange(size),
+        )
+        for _ in range(count)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_scripted_update_is_the_update_to_the_bit(variant: str) -> None:
+    eager, other = agents(variant)
+    slopes = Scripted(other.slopes)
+    for number, batch in enumerate(batches(12)):
+        if number == 6:  # what the script reads changes between calls
+            eager.copy_to_target()
+            other.copy_to_target()
+        expected = eager.learn(batch)
+        ahead = other.look_ahead(batch)
+        assert torch.equal(other.move(slopes(*ahead[0], ahead[1])), expected)
+    assert slopes.scripts == 1
+    parts = zip(eager.state().values(), other.state().values(), strict=True)
+    assert all(torch.equal(ours[name], theirs[name]) for ours, theirs in parts for name in ours)
+    assert eager.drain() == other.drain()
+
+
+def test_each_shape_has_a_script_of_its_own() -> None:
+    double = Scripted(lambda tensor: [tensor + tensor])
+    for size in (2, 3, 2):
+        assert double(torch.ones(size))[0].tolist() == [2.0] * size
+    assert double(torch.ones(2, dtype=torch.int64))[0].dtype == torch.int64
+    assert double.scripts == 3
+
+
+def test_a_function_that_cannot_be_scripted_or_comes_out_otherwise_goes_on_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = torch.arange(8, dtype=torch.uint8)
+    views = Scripted(lambda tensor: [tensor.view(torch.int32)])  # which TorchScript does not know
+    assert torch.equal(views(words)[0], words.view(torch.int32))
+    assert views.scripts == 0
+
+    def wrong(function: Any, tensors: Sequence[Tensor]) -> Any:
+        return lambda tensor: [tensor + 1e-6]
+
+    monkeypatch.setattr(script, "_script", wrong)
+    same = Scripted(lambda tensor: [tensor])
+    assert same(torch.ones(2))[0].tolist() == [1.0, 1.0]
+    assert same.scripts == 0
+
+
+@pytest.mark.parametrize(("shape", "scripts"), [((5,), 1), ((4, 44, 44), 0)], ids=["numbers", "pictures"])
+def test_updates_are_scripted_when_that_pays_and_nothing_else_changes(
+    shape: tuple[int, ...], scripts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Config(width=0.1, mlp_hidden=(16,), hidden=(8,), batch_size=8, target_period_updates=7)
+    found: list[dict[str, Tensor]] = []
+    for after in (10, 10**9):
+        monkeypatch.setattr(updates, "SCRIPTED_AFTER", after)
+        agent = DQN(settings, shape, 3, seed=1)
+        stack = shape[0] if len(shape) == 3 else 1
+        replay = Replay(80, 2, shape, obs_dtype=torch.uint8 if stack > 1 else torch.float32, stack=stack)
+        none = torch.zeros(2, dtype=torch.bool)
+        for value in range(20):
+            obs = torch.full((2, *shape), value % 7, dtype=replay.obs_dtype)
+            replay.add(obs, torch.tensor([0, 1]), torch.ones(2), none, none, none)
+        pooled, progress = PooledUpdates(agent, replay, settings), Progress.begin(torch.zeros(2))
+        for _ in range(6):
+            pooled(4, progress)
+        assert pooled.scripts == (scripts if after == 10 else 0)
+        found.append(agent.state()["weights"])
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
