@@ -4,14 +4,48 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adam import adam
-from torch.optim.rmsprop import rmsprop
+from torch.optim.rmsprop import rmsprop as torch_rmsprop
 
 from .config import Config
 
-# torch's functional optimisers, not its classes: making one of those imports torch's compiler, which takes longer than
-# all the rest of starting to train; and the moments are plain lists here, which a checkpoint holds as they are.
+# Not torch's optimiser classes: making one of those imports torch's compiler, which takes longer than all the rest of
+# starting to train; and the moments are plain lists here, which a checkpoint holds as they are.
 MOMENTS = {"adam": ("exp_avg", "exp_avg_sq"), "rmsprop": ("square_avg", "grad_avg")}
+
+
+def adam(
+    weights: list[Tensor],
+    grads: list[Tensor],
+    mean: list[Tensor],
+    square: list[Tensor],
+    step: Tensor,
+    learning_rate: float | Tensor,
+    eps: float,
+) -> None:
+    """Take a step of Adam (Kingma & Ba 2015), number `step` counted from 1, in place."""
+    # What torch's own functional Adam calls in the end; it counts the steps of each weight apart, which takes longer
+    # than the arithmetic of a small network.
+    torch._fused_adam_(
+        weights, grads, mean, square, [], [step] * len(weights), lr=learning_rate, beta1=0.9, beta2=0.999,
+        weight_decay=0.0, eps=eps, amsgrad=False, maximize=False,
+    )  # fmt: skip
+
+
+def rmsprop(
+    weights: list[Tensor],
+    grads: list[Tensor],
+    square: list[Tensor],
+    mean: list[Tensor],
+    step: Tensor,
+    learning_rate: float | Tensor,
+    eps: float,
+) -> None:
+    """Take a step of centred RMSProp (Graves 2013), in place; it does not depend on its number, `step`."""
+    torch_rmsprop(
+        weights, grads, square, mean, [], [torch.zeros_like(step) for _ in weights], foreach=True, alpha=0.95,
+        lr=learning_rate,  # type: ignore[arg-type]  # a tensor is right where capturable
+        eps=eps, weight_decay=0.0, momentum=0.0, centered=True, capturable=step.is_cuda,
+    )  # fmt: skip
 
 
 class Optimiser:
@@ -30,7 +64,7 @@ class Optimiser:
         self._learning_rate: float | Tensor = config.learning_rate
         self._max_grad_norm = config.max_grad_norm
         self._moments = {name: [torch.zeros_like(m) for m in self._masters] for name in MOMENTS[self._name]}
-        self._steps = [torch.zeros((), device=m.device) for m in self._masters]
+        self._step = torch.zeros((), device=self._masters[0].device)  # taken so far, of all weights alike
         self._moved: list[int] = []  # which of the weights the last gradients are of
         self._low_grads = {i: torch.zeros_like(self._masters[i]) for i in self._low}
 
@@ -44,7 +78,7 @@ class Optimiser:
     @property
     def _named(self) -> dict[str, list[Tensor]]:
         """Everything that the optimiser remembers of each weight, by name."""
-        return {**self._moments, "step": self._steps}
+        return {**self._moments, "step": [self._step] * len(self._masters)}
 
     def step(self, loss: Tensor) -> None:
         """Move the weights one step down the gradient of the scalar `loss`, which then stands beside them as ever."""
@@ -80,19 +114,9 @@ class Optimiser:
         """Take one step of the weights `moved` with the gradients `grads`."""
         masters = [self._masters[i] for i in moved]
         first, second = ([moment[i] for i in moved] for moment in self._moments.values())
-        steps = [self._steps[i] for i in moved]
-        if self._name == "adam":
-            adam(
-                masters, grads, first, second, [], steps, fused=True, amsgrad=False, beta1=0.9, beta2=0.999,
-                lr=self._learning_rate, weight_decay=0.0, eps=self._eps, maximize=False,
-                capturable=masters[0].is_cuda,
-            )  # fmt: skip
-        else:
-            rmsprop(
-                masters, grads, first, second, [], steps, foreach=True, alpha=0.95,
-                lr=self._learning_rate,  # type: ignore[arg-type]  # a tensor is right where capturable
-                eps=self._eps, weight_decay=0.0, momentum=0.0, centered=True, capturable=masters[0].is_cuda,
-            )  # fmt: skip
+        self._step += 1
+        take = adam if self._name == "adam" else rmsprop
+        take(masters, grads, first, second, self._step, self._learning_rate, self._eps)
 
     def state(self) -> dict[str, Tensor]:
         """Return the master weights and the optimiser's moments, by name, for a checkpoint."""

@@ -50,8 +50,9 @@ class Priorities:
         self._sums[blocks] = self._leaves[blocks].cumsum(1, dtype=torch.float64)[:, -1]
 
     def load(self, leaves: Tensor) -> None:
-        """Replace all weights by `leaves` (capacity,)."""
-        self._leaves.view(-1)[: self.capacity] = leaves
+        """Replace all weights by `leaves` (M,), and those of the slots behind them, if there are any, by zero."""
+        self._leaves.view(-1)[: len(leaves)] = leaves
+        self._leaves.view(-1)[len(leaves) :] = 0
         self._sums[:] = self._leaves.cumsum(1, dtype=torch.float64)[:, -1]
 
     def weight(self, index: Tensor) -> Tensor:
@@ -103,10 +104,10 @@ class EvenPriorities(Priorities):
         self._used = max(self._used, last)
 
     def load(self, leaves: Tensor) -> None:
-        """Replace all weights by `leaves` (capacity,), each 0 or 1."""
-        self._leaves.view(-1)[: self.capacity] = leaves
-        positive = leaves.nonzero()
-        self._used = int(positive.max()) + 1 if len(positive) else 0
+        """Replace all weights by `leaves` (M,), each 0 or 1; the slots behind them have never had one."""
+        self._leaves.view(-1)[: len(leaves)] = leaves
+        self._leaves.view(-1)[len(leaves) :] = 0
+        self._used = len(leaves)
 
     def sample(self, size: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw `size` slots of weight one, (size,) int64, stratified over `size` equal parts of all that may be.

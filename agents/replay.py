@@ -267,8 +267,7 @@ class Replay:
         for name in COLUMNS:
             getattr(self, f"_{name}")[:used] = state[name]
         self._following.find(self._reward, self._cut, self._terminal)
-        leaves = torch.zeros_like(self._priorities.leaves)
-        leaves[: used * self.num_envs] = state["priorities"]
-        self._priorities.load(leaves)
+        released = min(max(self.added - 1, 0), self.rows)  # no window ends with the newest row
+        self._priorities.load(state["priorities"][: released * self.num_envs])
         self._max_priority.copy_(state["max_priority"])
         self.generator.set_state(state["generator"])

@@ -102,8 +102,9 @@ class RadixPriorities(Priorities):
         self._sum(torch.arange(first // BLOCK * BLOCK, last, BLOCK, device=weights.device))
 
     def load(self, leaves: Tensor) -> None:
-        """Replace all weights by `leaves` (capacity,)."""
-        self._leaves.view(-1)[: self.capacity] = leaves
+        """Replace all weights by `leaves` (M,), and those of the slots behind them, if there are any, by zero."""
+        self._leaves.view(-1)[: len(leaves)] = leaves
+        self._leaves.view(-1)[len(leaves) :] = 0
         self._sum(torch.arange(0, self.capacity, BLOCK, device=self._leaves.device))
 
     def _sum(self, index: Tensor) -> None:

@@ -123,7 +123,7 @@ def test_a_loss_that_is_no_number_stops_the_run_before_good_weights_are_overwrit
                 next(iter(agent.online.parameters())).fill_(float("nan"))
             yield progress
 
-    monkeypatch.setattr(sessions, "train", poisoned)
+    monkeypatch.setattr(sessions, "train_as_they_step", poisoned)
     with pytest.raises(CommandError, match="diverged") as error:
         rlrun.train(resume=made.folder, steps=1_200, evaluate=0)
     assert error.value.exit_code == DIVERGED
