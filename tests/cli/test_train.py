@@ -115,7 +115,7 @@ def test_a_loss_that_is_no_number_stops_the_run_before_good_weights_are_overwrit
 ) -> None:
     made = train(tmp_path, steps=600)
     before = final_tensors(made)
-    real = sessions.train
+    real = sessions.train_as_they_step
 
     def poisoned(agent: Any, *rest: Any) -> Any:
         for progress in real(agent, *rest):
