@@ -212,10 +212,10 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--pairs", type=int, default=5, help="measurements of each side")
     parser.add_argument("--seconds", type=float, default=25.0, help="of each measurement, after the warm-up")
-    parser.add_argument("--envs", type=int, default=16, help="rlrun's worlds")
+    parser.add_argument("--envs", type=int, help="rlrun's worlds; as many as suit the work if not given")
     parser.add_argument("--peer-envs", type=int, default=1, help="the peers' worlds")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of every side")
-    parser.add_argument("--warm-up-updates", type=int, default=100, help="updates before the clock runs")
+    parser.add_argument("--warm-up-updates", type=int, help="before the clock runs; the work's own if not given")
     parser.add_argument(
         "--precision",
         choices=("float32", "bfloat16"),
@@ -225,6 +225,10 @@ def _options() -> argparse.Namespace:
     rounds.add_output(parser)
     parser.add_argument("--side", choices=[*OURS, *RUNS], help=argparse.SUPPRESS)  # what in_process asks for
     options = parser.parse_args()
+    work = WORKS[options.work]
+    for name in ("envs", "warm_up_updates"):
+        if getattr(options, name) is None:
+            setattr(options, name, getattr(work, name))
     rounds.at_least(parser, options, pairs=1, envs=1, peer_envs=1, threads=1, warm_up_updates=1, seconds=0.01)
     return options
 

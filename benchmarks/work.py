@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from rlrun.agents.updates import SCRIPTED_AFTER
+
 DISCOUNT, EPSILON = 0.99, 0.01
 MAX_GRAD_NORM = 10.0
 
@@ -24,6 +26,8 @@ class Work:
     target_updates: int = 2_000  # updates between copies to the target network
     learning_starts: int = 1_000  # steps
     capacity: int = 100_000  # steps
+    envs: int = 16  # rlrun's worlds
+    warm_up_updates: int = 100  # before the clock runs
     hidden: tuple[int, ...] = (512,)  # units after the convolutions, or of all of the MLP
     settings: dict[str, Any] = field(default_factory=dict)  # rlrun's, beside those above
 
@@ -32,13 +36,32 @@ def _mlp(first: int, second: int) -> dict[str, Any]:
     return {"body": "mlp", "mlp_hidden": (first,), "hidden": (second,), "reward_clip": 0.0}
 
 
+_SCRIPTED = SCRIPTED_AFTER + 100  # updates after which a small network's have been scripts for a while
+
 WORKS = {
     "breakout": Work("Breakout", "BreakoutNoFrameskip-v4", True, "dqn"),
     # Stable-Baselines3's own sizes: so small that what runs is Python, not arithmetic.
-    "cartpole": Work("CartPole-v1", "CartPole-v1", False, "dqn", hidden=(64, 64), settings=_mlp(64, 64)),
+    "cartpole": Work(
+        "CartPole-v1",
+        "CartPole-v1",
+        False,
+        "dqn",
+        envs=32,
+        warm_up_updates=_SCRIPTED,
+        hidden=(64, 64),
+        settings=_mlp(64, 64),
+    ),
     # The sizes of rlrun's preset for such worlds.
     "cartpole-wide": Work(
-        "CartPole-v1", "CartPole-v1", False, "dqn", batch=128, hidden=(256, 256), settings=_mlp(256, 256)
+        "CartPole-v1",
+        "CartPole-v1",
+        False,
+        "dqn",
+        batch=128,
+        envs=32,
+        warm_up_updates=_SCRIPTED,
+        hidden=(256, 256),
+        settings=_mlp(256, 256),
     ),
 }
 
