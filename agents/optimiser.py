@@ -81,7 +81,7 @@ class Optimiser:
         return {**self._moments, "step": [self._step] * len(self._masters)}
 
     def step(self, loss: Tensor) -> None:
-        """Move the weights one step down the gradient of the scalar `loss`, which then stands beside them as ever."""
+        """Move the weights one step down the gradient of the scalar `loss`, which stays in their `grad`."""
         for weight in self._weights:
             weight.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
