@@ -33,6 +33,7 @@ class AtariWorld(World):
     An episode ends at game over or at that cap, never at a lost life. FIRE is not pressed for the agent: where a
     game waits for it, also after each lost life, the agent has to learn it. After a reset the three older frames of
     the stack are black. info adds `lives`, `frame_number` (since the seed) and `episode_frame_number`, int32 (N,).
+    The vector emulator can neither save nor load a state, so `load_state_dict` starts every row anew.
     Its threads do not survive a fork: in a child process every call raises WorldError; spawn processes instead.
     """
 
@@ -117,15 +118,6 @@ class AtariWorld(World):
         info["life_lost"] = (lives < self._lives) & ~resetting
         self._lives = lives
         return obs, reward.astype(np.float32), terminated, truncated, info
-
-    def _state(self) -> dict[str, Any]:
-        # The vector emulator can neither save nor load a state, so an episode in progress is not kept.
-        return {}
-
-    def _restore(self, state: dict[str, Any], seeds: NDArray[np.int64]) -> tuple[Obs, Flags, Flags]:
-        obs, _ = self._reset(seeds)
-        none = np.zeros(self.num_envs, np.bool_)
-        return obs, none, none.copy()
 
     def _check_owner(self) -> None:
         if os.getpid() != self._owner:

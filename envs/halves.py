@@ -65,14 +65,6 @@ class Halves(World):
         obs, reward, terminated, truncated = (np.concatenate(both) for both in zip(first, second, strict=True))
         return obs, reward, terminated, truncated, _joined(info, other)
 
-    def _state(self) -> dict[str, Any]:
-        return {}
-
-    def _restore(self, state: dict[str, Any], seeds: NDArray[np.int64]) -> tuple[Obs, Flags, Flags]:
-        obs, _ = self._reset(seeds)
-        none = np.zeros(self.num_envs, np.bool_)
-        return obs, none, none.copy()
-
 
 def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     return {name: np.concatenate([values, second[name]]) for name, values in first.items()}

@@ -216,13 +216,15 @@ class World(VectorEnv[Obs, Any, NDArray[Any]], ABC):
     def _recv(self, resetting: Flags) -> Step:
         """Finish the step; resetting (N,) tells the rows that ended one step earlier. Info holds `life_lost`."""
 
-    @abstractmethod
     def _state(self) -> dict[str, Any]:
-        """Return what this kind of world adds to the state."""
+        """Return what this kind of world adds to the state: nothing where it cannot say what goes on in it."""
+        return {}
 
-    @abstractmethod
     def _restore(self, state: dict[str, Any], seeds: NDArray[np.int64]) -> tuple[Obs, Flags, Flags]:
-        """Return (obs, restored, ended); rows that cannot be restored start anew with their seed."""
+        """Return (obs, restored, ended); rows that cannot be restored, here all, start anew with their seed."""
+        obs, _ = self._reset(seeds)
+        none = np.zeros(self.num_envs, np.bool_)
+        return obs, none, none.copy()
 
     def _check_open(self) -> None:
         if self.closed:
