@@ -181,13 +181,10 @@ class DQN:
 
     def learn_from(self, batch: Batch, ahead: Tensor) -> Tensor:
         """Do what `learn` does, with what `look_ahead` says of `batch`, and the noise as it is."""
-        loss, priority, sums = self._loss(batch, ahead)
-        self.optimiser.step(loss)
-        self._sums += sums
-        return priority
+        return self.move(self.slopes(*batch, ahead))
 
     def slopes(self, *tensors: Tensor) -> list[Tensor]:
-        """Return what `learn_from` finds out before it changes anything: to be scripted, and then for `move`.
+        """Return what `move` needs for a gradient step, and change nothing: what can be scripted of an update.
 
         Args:
             tensors: the fields of a batch, and at last what `look_ahead` says of it.

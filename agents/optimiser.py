@@ -81,12 +81,8 @@ class Optimiser:
         return {**self._moments, "step": [self._step] * len(self._masters)}
 
     def step(self, loss: Tensor) -> None:
-        """Move the weights one step down the gradient of the scalar `loss`, which stays in their `grad`."""
-        for weight in self._weights:
-            weight.grad = None
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._moved = [i for i, weight in enumerate(self._weights) if weight.grad is not None]
-        self.move([grad for weight in self._weights if (grad := weight.grad) is not None])
+        """Move the weights one step down the gradient of the scalar `loss`."""
+        self.move(self.gradients(loss))
 
     def gradients(self, loss: Tensor) -> list[Tensor]:
         """Return the gradients of the scalar `loss`, of the weights that have one, for `move`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from time import perf_counter
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from .config import Config
 from .dqn import DQN
 from .progress import Progress
-from .replay import Batch, Replay
+from .replay import Replay
 from .script import Scripted
 
 
@@ -96,25 +96,17 @@ class PooledUpdates:
             sampled = perf_counter()
             pool, ahead = agent.look_ahead(pool)
             pieces_ahead = torch.split(ahead, config.batch_size)
-            learn = self._learner(progress.updates)
+            slopes = self._slopes if self._pays and progress.updates >= SCRIPTED_AFTER else agent.slopes
             for batch, outputs in zip(pool.split(config.batch_size), pieces_ahead, strict=True):
-                learn(batch, outputs)
+                agent.move(slopes(*batch, outputs))
             progress.updates += length
             progress.seconds["sample"] += sampled - before
             progress.seconds["learn"] += perf_counter() - sampled
-
-    def _learner(self, updates: int) -> Callable[[Batch, Tensor], Tensor]:
-        """Return what makes an update after `updates`: a script, from when on one pays."""
-        return self._learn_by_script if self._pays and updates >= SCRIPTED_AFTER else self._agent.learn_from
 
     @property
     def scripts(self) -> int:
         """How many scripts there are."""
         return self._slopes.scripts
-
-    def _learn_by_script(self, batch: Batch, ahead: Tensor) -> Tensor:
-        """Do what `learn_from` does, to the bit."""
-        return self._agent.move(self._slopes(*batch, ahead))
 
 
 def poolable(config: Config) -> bool:

@@ -14,6 +14,8 @@ from rlrun.agents.dqn import DQN, build_network
 from rlrun.agents.replay import Batch, Replay
 from rlrun.networks import CNN, MLP, CategoricalHead, EnsembleHead, ExpectationHead, Impala, NoisyLinear
 
+pytestmark = pytest.mark.usefixtures("kept_gradients")
+
 STATES, ACTIONS = 3, 2
 DISTRIBUTIONS = ["expectation", "categorical", "quantile", "ensemble"]
 

@@ -11,6 +11,8 @@ from rlrun.agents.presets import PRESETS, preset
 from rlrun.agents.replay import Replay
 from rlrun.networks import CategoricalHead, ExpectationHead, NoisyLinear
 
+pytestmark = pytest.mark.usefixtures("kept_gradients")
+
 PICTURE, ACTIONS, NUM_ENVS = (4, 44, 44), 3, 2
 
 
