@@ -14,8 +14,8 @@ import torch
 from ..agents import accelerator
 from ..agents import checkpoint as checkpoints
 from ..agents.checkpoint import Checkpoint
-from ..agents.dqn import DQN
 from ..agents.frame_log import FrameLog, restore_frames
+from ..agents.presets import preset
 from ..agents.progress import Progress
 from ..agents.turns import train_as_they_step
 from ..agents.window import Window, windowed
@@ -23,6 +23,7 @@ from ..envs import World, make
 from . import memory
 from .errors import DIVERGED, ENVIRONMENT, RESOURCES, CommandError
 from .estimate import seconds_for
+from .processor import multiplies_bfloat16, precision_notes
 from .report import Report
 from .run import Run, append_metrics
 from .tuning import tune_process
@@ -68,8 +69,10 @@ class Session:
         pinned = memory.overflows(self.config, shape, dtype.itemsize, *free)
         if pinned:
             self.notes.append(memory.pinned_note(self.config, shape, dtype.itemsize, free[0]))
+        if self.device.type == "cpu" and not multiplies_bfloat16():
+            self.notes += precision_notes(self.config, preset(settings.preset))
         actions = int(self.envs.single_action_space.n)  # type: ignore[union-attr]
-        self.agent = DQN(self.config, shape, actions, seed=settings.seed, device=self.device)
+        self.agent = accelerator.build_agent(self.config, shape, actions, seed=settings.seed, device=self.device)
         self.replay = accelerator.build_replay(
             self.config, shape, dtype, seed=settings.seed, device=self.device, pinned=pinned
         )

@@ -13,6 +13,7 @@ import rich_click as click
 from ..agents.presets import PRESETS, preset
 from .errors import CommandError
 from .options import Count, budget_settings, computing_device, read_config, split_settings, usual
+from .processor import multiplies_bfloat16
 from .run import Run, Settings
 
 if TYPE_CHECKING:
@@ -242,6 +243,8 @@ def _new_run(
     if base == "fast" and computing.startswith("cuda"):
         base = "fast-gpu"
     config = preset(base)
+    if computing == "cpu" and config.precision == "bfloat16" and not multiplies_bfloat16():
+        config = replace(config, precision="float32")  # which is faster than bfloat16 in software
     if config_file is not None:
         config = config.with_settings(read_config(config_file))
     config = config.with_settings(settings)

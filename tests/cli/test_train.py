@@ -57,6 +57,21 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(tmp_path: Path, 
     assert [name for name in expected if not torch.equal(expected[name], got[name])] == []
 
 
+def test_a_run_that_learns_from_pictures_on_two_threads_is_resumed_bit_for_bit(tmp_path: Path) -> None:
+    small = {**SMALL, "width": 0.25, "hidden": "16", "batch_size": 32, "checkpoint_steps": 400}
+    kept = torch.get_num_threads()
+
+    def play(folder: str, **options: Any) -> Run:
+        return rlrun.train(directory=tmp_path / folder, evaluate=0, threads=2, **options)
+
+    whole = play("whole", env="Pong", preset="fast", settings=small, steps=600)
+    first = play("parts", env="Pong", preset="fast", settings=small, steps=400)
+    again = play("parts", resume=first.folder, steps=600)
+    torch.set_num_threads(kept)
+    expected, got = final_tensors(whole), final_tensors(again)
+    assert [name for name in expected if not torch.equal(expected[name], got[name])] == []
+
+
 def test_the_same_seed_twice_gives_identical_weights_and_another_seed_does_not(tmp_path: Path) -> None:
     runs = [train(tmp_path / str(i), steps=600, seed=seed) for i, seed in enumerate((1, 1, 2))]
     weights = [final_tensors(made)["weights.body.layers.0.weight"] for made in runs]
