@@ -1,6 +1,5 @@
 """Batches shared out among threads: the same learning, and the caller's own threads left alone."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +12,8 @@ from rlrun.agents.dqn import DQN
 from rlrun.agents.replay import Batch
 from rlrun.agents.threaded import ThreadedDQN, parts_of
 
+pytestmark = pytest.mark.usefixtures("two_threads")
+
 PICTURE, ACTIONS, ROWS = (4, 44, 44), 3, 12
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -22,15 +23,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "categorical": {"distribution": "categorical", "atoms": 11, "noisy": True},
     "bfloat16": {"precision": "bfloat16", "dueling": True},
 }
-
-
-@pytest.fixture(autouse=True)
-def _two_threads() -> Iterator[None]:
-    """Give torch two threads, and afterwards what it had."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
 
 
 def config(**settings: Any) -> Config:

@@ -14,6 +14,7 @@ import torch
 
 import rlrun
 from rlrun.agents import checkpoint as checkpoints
+from rlrun.agents.threaded import ThreadedDQN
 from rlrun.cli import session as sessions
 from rlrun.cli.errors import DIVERGED, ENVIRONMENT, RESOURCES, USAGE, CommandError, run
 from rlrun.cli.main import cli
@@ -57,18 +58,15 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(tmp_path: Path, 
     assert [name for name in expected if not torch.equal(expected[name], got[name])] == []
 
 
-def test_a_run_that_learns_from_pictures_on_two_threads_is_resumed_bit_for_bit(tmp_path: Path) -> None:
-    small = {**SMALL, "width": 0.25, "hidden": "16", "batch_size": 32, "checkpoint_steps": 400}
-    kept = torch.get_num_threads()
-
-    def play(folder: str, **options: Any) -> Run:
-        return rlrun.train(directory=tmp_path / folder, evaluate=0, threads=2, **options)
-
-    whole = play("whole", env="Pong", preset="fast", settings=small, steps=600)
-    first = play("parts", env="Pong", preset="fast", settings=small, steps=400)
-    again = play("parts", resume=first.folder, steps=600)
-    torch.set_num_threads(kept)
-    expected, got = final_tensors(whole), final_tensors(again)
+@pytest.mark.usefixtures("two_threads")
+def test_the_same_seed_gives_identical_weights_where_threads_share_out_the_pictures(tmp_path: Path) -> None:
+    small = {**SMALL, "width": 0.25, "hidden": "16", "batch_size": 32}
+    runs = [
+        rlrun.train("Pong", preset="fast", settings=small, steps=400, directory=tmp_path / name, evaluate=0)
+        for name in ("one", "two")
+    ]
+    assert isinstance(Session(runs[0]).agent, ThreadedDQN)
+    expected, got = map(final_tensors, runs)
     assert [name for name in expected if not torch.equal(expected[name], got[name])] == []
 
 
