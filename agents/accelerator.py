@@ -14,7 +14,6 @@ from .dqn import DQN
 from .graph import GraphedUpdates
 from .priorities import EvenPriorities
 from .replay import Replay
-from .threaded import ThreadedDQN, parts_of
 from .updates import Updates, eager_updates
 
 
@@ -26,23 +25,6 @@ def has_kernels(device: torch.device) -> bool:
 def can_pin(device: torch.device, obs_shape: Sequence[int], obs_dtype: torch.dtype) -> bool:
     """Return whether frames may stay in the host's memory: whether a kernel gathers them, which are pictures' bytes."""
     return has_kernels(device) and len(obs_shape) == 3 and obs_dtype == torch.uint8
-
-
-def build_agent(
-    config: Config,
-    obs_shape: Sequence[int],
-    actions: int,
-    *,
-    seed: int = 0,
-    device: torch.device | str = "cpu",
-) -> DQN:
-    """Return the agent that `config` describes, to learn on `device`: on a CPU's cores each with a part of a batch."""
-    device = torch.device(device)
-    # Of pictures: small networks are run as scripts instead.
-    parts = parts_of(config.batch_size, torch.get_num_threads()) if device.type == "cpu" and len(obs_shape) == 3 else 1
-    if parts > 1:
-        return ThreadedDQN(config, obs_shape, actions, seed=seed, parts=parts)
-    return DQN(config, obs_shape, actions, seed=seed, device=device)
 
 
 def build_replay(

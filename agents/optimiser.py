@@ -95,10 +95,10 @@ class Optimiser:
     def move(self, grads: list[Tensor]) -> None:
         """Move the weights one step down the gradients that `gradients` found; they are used up."""
         moved, low = self._moved, [i for i in self._moved if i in self._low_grads]
-        coarse = {i: grad for i, grad in zip(moved, grads, strict=True) if grad.dtype != torch.float32}
-        if coarse:  # float32 from here on
-            torch._foreach_copy_([self._low_grads[i] for i in coarse], list(coarse.values()))
-            grads = [self._low_grads[i] if i in coarse else grad for i, grad in zip(moved, grads, strict=True)]
+        if low:  # float32 from here on
+            given = dict(zip(moved, grads, strict=True))
+            torch._foreach_copy_([self._low_grads[i] for i in low], [given[i] for i in low])
+            grads = [self._low_grads.get(i, grad) for i, grad in given.items()]
         if self._max_grad_norm:
             norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
             torch._foreach_mul_(grads, (self._max_grad_norm / (norm + 1e-6)).clamp(max=1.0))

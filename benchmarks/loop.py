@@ -21,8 +21,9 @@ import torch
 from filling import fill, random_pictures
 
 from rlrun import make
-from rlrun.agents.accelerator import build_agent, build_replay
+from rlrun.agents.accelerator import build_replay
 from rlrun.agents.config import Config
+from rlrun.agents.dqn import DQN
 from rlrun.agents.presets import preset
 from rlrun.agents.progress import SECTIONS, Progress
 from rlrun.agents.replay import Replay
@@ -79,7 +80,7 @@ class Loop:
         )
         self.envs = make(world, config.num_envs, 0, "nature", num_threads=options.threads)
         shape = self.envs.single_observation_space.shape
-        agent = build_agent(config, shape, int(self.envs.single_action_space.n), seed=0)
+        agent = DQN(config, shape, int(self.envs.single_action_space.n), seed=0)
         self.progress = Progress.begin(self.envs.reset()[0])
         replay = full_replay(config, shape)
         self.run: Iterator[Progress] = train(agent, self.envs, replay, config, self.progress)

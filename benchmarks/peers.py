@@ -22,7 +22,8 @@ def run_rlrun(work: Work, watch: Watch, num_envs: int, threads: int, precision: 
     import torch
 
     from rlrun import make
-    from rlrun.agents.accelerator import build_agent, build_replay
+    from rlrun.agents.accelerator import build_replay
+    from rlrun.agents.dqn import DQN
     from rlrun.agents.presets import preset
     from rlrun.agents.train import Progress, train
     from rlrun.cli.tuning import tune_process
@@ -50,7 +51,7 @@ def run_rlrun(work: Work, watch: Watch, num_envs: int, threads: int, precision: 
     envs = make(work.world, num_envs, 0, "nature" if work.pixels else "machado", num_threads=threads)
     try:
         shape = envs.single_observation_space.shape
-        agent = build_agent(config, shape, int(envs.single_action_space.n), seed=0)
+        agent = DQN(config, shape, int(envs.single_action_space.n), seed=0)
         replay = build_replay(config, shape, torch.uint8 if work.pixels else torch.float32)
         for progress in train(agent, envs, replay, config, Progress.begin(envs.reset()[0])):
             if watch.over(progress.step):

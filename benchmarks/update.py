@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
-from threading import get_ident
 from typing import Any
 
 import flops
@@ -22,7 +20,6 @@ import rounds
 import torch
 from torch import Tensor
 
-from rlrun.agents.accelerator import build_agent
 from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN
 from rlrun.agents.presets import preset
@@ -87,7 +84,7 @@ class Update:
             {**settings, "batch_size": batch_size, "precision": PRECISIONS[precision]}
         )
         self.device = device
-        self.agent = build_agent(self.config, shape, ACTIONS, seed=0, device=device)
+        self.agent = DQN(self.config, shape, ACTIONS, seed=0, device=device)
         self.batch = random_batch(self.config, shape, device)
         self.clock = PartClock(self.agent, device)
         for _ in range(WARM_UP):
@@ -132,26 +129,25 @@ class PartClock:
 
     def parts(self, call: Callable[[], object], seconds: float) -> rounds.Row:
         """Return the mean milliseconds of each part of `call`, over as many calls as fit into `seconds`."""
-        spent: dict[int, dict[str, float]] = defaultdict(lambda: dict.fromkeys(PARTS, 0.0))  # by each thread
-        began: dict[int, float] = {}
+        spent = dict.fromkeys(PARTS, 0.0)
+        began = [0.0]
 
         def now() -> float:
             settle(self.device)
             return time.perf_counter()
 
         def start(*_: Any) -> None:
-            began[get_ident()] = now()
+            began[0] = now()
 
         def stop(*_: Any) -> None:
             # Only what learns has gradients: the target network and a double target's choice go without.
-            part = "forward" if torch.is_grad_enabled() else "target"
-            spent[get_ident()][part] += now() - began[get_ident()]
+            spent["forward" if torch.is_grad_enabled() else "target"] += now() - began[0]
 
         def timed(part: str, call: Callable[..., Any]) -> Callable[..., Any]:
             def wrapper(*arguments: Any) -> Any:
                 before = now()
                 result = call(*arguments)
-                spent[get_ident()][part] += now() - before
+                spent[part] += now() - before
                 return result
 
             return wrapper
@@ -172,12 +168,8 @@ class PartClock:
             del optimiser.gradients, optimiser.move
             for hook in hooks:
                 hook.remove()
-        mine = spent.pop(get_ident())
-        for others in spent.values():  # which work side by side
-            for part in PARTS:
-                mine[part] += others[part] / len(spent)
-        mine["rest"] = total - sum(mine.values())
-        return {part: 1e3 * value / calls for part, value in mine.items()}
+        spent["rest"] = total - sum(spent.values())
+        return {part: 1e3 * value / calls for part, value in spent.items()}
 
 
 def summary(rows: list[rounds.Row], options: argparse.Namespace) -> dict[str, Any]:

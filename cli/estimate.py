@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import torch
 
-from ..agents.accelerator import build_agent
 from ..agents.dqn import DQN
 from ..agents.progress import Progress
 from ..agents.replay import Batch
@@ -19,7 +18,7 @@ TRIALS = 3
 def seconds_for(steps: int, agent: DQN, obs_dtype: torch.dtype, progress: Progress) -> float:
     """Return about how many seconds `agent`'s training takes from `progress` to `steps` agent steps in all."""
     config, device = agent.config, agent.device
-    spare = build_agent(config, agent.obs_shape, agent.actions, device=device)
+    spare = DQN(config, agent.obs_shape, agent.actions, device=device)
     obs = torch.zeros(config.batch_size, *agent.obs_shape, dtype=obs_dtype, device=device)
     ones = torch.ones(config.batch_size, device=device)
     batch = Batch(obs, ones.long() * 0, ones, ones, obs, ones, ones.long())

@@ -14,7 +14,6 @@ import torch
 
 import rlrun
 from rlrun.agents import checkpoint as checkpoints
-from rlrun.agents.threaded import ThreadedDQN
 from rlrun.cli import session as sessions
 from rlrun.cli.errors import DIVERGED, ENVIRONMENT, RESOURCES, USAGE, CommandError, run
 from rlrun.cli.main import cli
@@ -55,18 +54,6 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(tmp_path: Path, 
     again = rlrun.train(resume=first.folder, steps=1_500, directory=tmp_path / "parts", evaluate=0)
     expected, got = final_tensors(whole), final_tensors(again)
     assert expected.keys() == got.keys()
-    assert [name for name in expected if not torch.equal(expected[name], got[name])] == []
-
-
-@pytest.mark.usefixtures("two_threads")
-def test_the_same_seed_gives_identical_weights_where_threads_share_out_the_pictures(tmp_path: Path) -> None:
-    small = {**SMALL, "width": 0.25, "hidden": "16", "batch_size": 32}
-    runs = [
-        rlrun.train("Pong", preset="fast", settings=small, steps=400, directory=tmp_path / name, evaluate=0)
-        for name in ("one", "two")
-    ]
-    assert isinstance(Session(runs[0]).agent, ThreadedDQN)
-    expected, got = map(final_tensors, runs)
     assert [name for name in expected if not torch.equal(expected[name], got[name])] == []
 
 
