@@ -80,10 +80,6 @@ class Optimiser:
         """Everything that the optimiser remembers of each weight, by name."""
         return {**self._moments, "step": [self._step] * len(self._masters)}
 
-    def step(self, loss: Tensor) -> None:
-        """Move the weights one step down the gradient of the scalar `loss`."""
-        self.move(self.gradients(loss))
-
     def gradients(self, loss: Tensor) -> list[Tensor]:
         """Return the gradients of the scalar `loss`, of the weights that have one, for `move`."""
         found = torch.autograd.grad(loss, self._weights, allow_unused=True)

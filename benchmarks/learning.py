@@ -56,7 +56,7 @@ def one_seed(seed: int, options: argparse.Namespace) -> dict[str, Any]:
         steps=options.steps,
         minutes=options.minutes,
         preset=options.preset,
-        settings=split_settings(tuple(options.settings)),
+        settings=split_settings(options.set),
         protocol=options.protocol,
         seed=seed,
         device=options.device,
@@ -71,7 +71,7 @@ def one_seed(seed: int, options: argparse.Namespace) -> dict[str, Any]:
         "seed": seed,
         "run": run.folder.name,
         "preset": run.settings.preset,
-        "settings": options.settings,
+        "settings": options.set,
         "training_seconds": round(training_seconds, 1),  # all of it: building the worlds and saving too
         "loop_seconds": last.get("seconds"),  # what --minutes counts
         "trained_steps": last.get("step"),
@@ -104,8 +104,7 @@ def command(options: argparse.Namespace) -> str:
         value = getattr(options, name)
         if value is not None:
             words += [f"--{name}", f"{value:g}" if isinstance(value, float) else str(value)]
-    for setting in options.settings:
-        words += ["--set", setting]
+    words += [word for pair in options.set for word in ("--set", pair)]
     words += ["--seeds", *map(str, options.seeds), "--episodes", str(options.episodes)]
     return shlex.join([*words, "--out", options.out.name])
 
@@ -117,7 +116,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="agent steps, for each seed")
     parser.add_argument("--preset", help="see rlrun presets; the world's default if not given")
     parser.add_argument("--protocol", help="Atari only: machado (default) or nature")
-    parser.add_argument("--set", dest="settings", action="append", default=[], help="a setting, NAME=VALUE; repeatable")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as rlrun train takes it")
     parser.add_argument("--device", help="cpu or cuda; the GPU by default where there is one")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--episodes", type=int, default=100, help="of the evaluation, for each seed")

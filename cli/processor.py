@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from ..agents.config import Config
@@ -9,6 +10,7 @@ from ..agents.config import Config
 BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # as Linux calls it on x86 and on ARM
 
 
+@cache  # a large machine's file is long, and the answer stays
 def multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Return whether the processor has instructions for bfloat16, as far as Linux tells; elsewhere nobody is asked."""
     # Not torch, which says so only after it is imported, and in functions that are not public.

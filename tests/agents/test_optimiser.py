@@ -35,16 +35,21 @@ def config(**settings: Any) -> Config:
     return Config(learning_rate=0.1, learning_rate_end=0.1).with_settings(settings)
 
 
+def step(optimiser: Optimiser, loss: Tensor) -> None:
+    """Take one step down the gradient of `loss`."""
+    optimiser.move(optimiser.gradients(loss))
+
+
 def test_adam_takes_the_steps_worked_out_by_hand() -> None:
     weights = Weights([1.0, 2.0, 3.0])
     optimiser = Optimiser(weights, config(optimizer="adam", optimizer_eps=0.5))
     mean, square, expected = np.zeros(3), np.zeros(3), np.array([1.0, 2.0, 3.0])
-    for step, slope in enumerate(([4.0, -0.5, 0.0], [1.0, 1.0, -3.0], [0.0, 2.0, 2.0]), start=1):
+    for number, slope in enumerate(([4.0, -0.5, 0.0], [1.0, 1.0, -3.0], [0.0, 2.0, 2.0]), start=1):
         gradient = np.array(slope)
         mean = 0.9 * mean + 0.1 * gradient
         square = 0.999 * square + 0.001 * gradient**2
-        expected -= 0.1 * (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.999**step)) + 0.5)
-        optimiser.step(weights.loss(slope))
+        expected -= 0.1 * (mean / (1 - 0.9**number)) / (np.sqrt(square / (1 - 0.999**number)) + 0.5)
+        step(optimiser, weights.loss(slope))
         assert weights.values()[0] == pytest.approx(expected.tolist(), abs=1e-5)
 
 
@@ -57,7 +62,7 @@ def test_rmsprop_is_centred_and_forgets_at_the_rate_of_the_nature_paper() -> Non
         mean = 0.95 * mean + 0.05 * gradient
         square = 0.95 * square + 0.05 * gradient**2
         expected -= 0.1 * gradient / (np.sqrt(square - mean**2) + 0.01)
-        optimiser.step(weights.loss(slope))
+        step(optimiser, weights.loss(slope))
         assert weights.values()[0] == pytest.approx(expected.tolist(), abs=1e-5)
 
 
@@ -65,7 +70,7 @@ def gradients_after(max_grad_norm: float, dtypes: tuple[torch.dtype, ...]) -> li
     """Return the gradients that RMSProp saw on its first step, from how far it moved: lr g / eps for a huge eps."""
     weights = Weights([0.0, 0.0], [0.0], dtypes=dtypes)
     settings = {"optimizer": "rmsprop", "optimizer_eps": 1e6, "learning_rate": 1e6, "max_grad_norm": max_grad_norm}
-    Optimiser(weights, config(**settings)).step(weights.loss([3.0, 0.0], [4.0]))
+    step(Optimiser(weights, config(**settings)), weights.loss([3.0, 0.0], [4.0]))
     return [[-value for value in part] for part in weights.values()]
 
 
@@ -92,17 +97,17 @@ def test_gradients_of_one_step_do_not_pile_up_in_the_next() -> None:
     settings = {"optimizer": "rmsprop", "optimizer_eps": 1e6, "learning_rate": 1e6}
     optimiser = Optimiser(weights, config(**settings))
     for _ in range(3):
-        optimiser.step(weights.loss([1.0], [1.0]))
+        step(optimiser, weights.loss([1.0], [1.0]))
     assert np.concatenate(weights.values()) == pytest.approx([-3.0, -3.0], rel=1e-2)
 
 
 def test_the_learning_rate_holds_from_the_next_step_on() -> None:
     weights = Weights([0.0])
     optimiser = Optimiser(weights, config(optimizer_eps=1e-8))
-    optimiser.step(weights.loss([1.0]))
+    step(optimiser, weights.loss([1.0]))
     assert weights.values()[0] == pytest.approx([-0.1])
     optimiser.set_learning_rate(0.01)
-    optimiser.step(weights.loss([1.0]))
+    step(optimiser, weights.loss([1.0]))
     assert weights.values()[0] == pytest.approx([-0.11])
 
 
@@ -112,7 +117,7 @@ def test_updates_below_the_resolution_of_bfloat16_are_not_lost(name: str) -> Non
     optimiser = Optimiser(weights, config(optimizer=name, learning_rate=1e-4, optimizer_eps=10.0))
     seen = []
     for _ in range(300):
-        optimiser.step(weights.loss([5.0]))  # moves by less than 1e-4; one step of bfloat16 below 1 is 2^-8
+        step(optimiser, weights.loss([5.0]))  # moves by less than 1e-4; one step of bfloat16 below 1 is 2^-8
         seen.append(weights.values()[0][0])
     assert seen[:20] == [1.0] * 20
     assert seen[-1] < 1.0 - 2**-8
@@ -122,7 +127,7 @@ def test_updates_below_the_resolution_of_bfloat16_are_not_lost(name: str) -> Non
 def test_frozen_weights_stay() -> None:
     weights = Weights([1.0], [2.0])
     weights.parts[1].requires_grad_(False)
-    Optimiser(weights, config()).step(weights.loss([1.0], [1.0]))
+    step(Optimiser(weights, config()), weights.loss([1.0], [1.0]))
     assert weights.values()[1] == [2.0]
     assert weights.values()[0] != [1.0]
 
@@ -140,7 +145,7 @@ def test_an_optimiser_put_back_together_from_its_state_goes_on_the_same(
         for _ in range(count):
             slopes = source.normal(size=5).tolist(), source.normal(size=3).tolist()
             for weights, optimiser in pairs:
-                optimiser.step(weights.loss(*slopes))
+                step(optimiser, weights.loss(*slopes))
 
     pairs = []
     for _ in range(2):
@@ -175,7 +180,7 @@ def test_a_state_from_a_file_that_knows_no_memory_order_fits_weights_with_the_ch
         return conv, Optimiser(conv, config(optimizer=name, learning_rate=0.01))
 
     def learn(conv: nn.Module, optimiser: Optimiser, slope: Tensor) -> None:
-        optimiser.step((conv.get_parameter("weight").float() * slope).sum())
+        step(optimiser, (conv.get_parameter("weight").float() * slope).sum())
 
     (conv, optimiser), (other, restored) = build(), build()
     for slope in slopes[:4]:
