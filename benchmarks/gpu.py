@@ -14,6 +14,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,7 +35,9 @@ MARK = "row: "  # what a part's lines of results begin with
 
 def in_process(part: str, options: argparse.Namespace, box: float) -> tuple[list[Row], str]:
     """Return what a part measured in a process of its own, and, if it did not come to its end, why."""
-    command = [sys.executable, __file__, "--part", part, *(["--rehearse"] if options.rehearse else [])]
+    command = [sys.executable, __file__, "--part", part, "--each", str(options.each)]
+    if options.rehearse:
+        command.append("--rehearse")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         out, err = process.communicate(timeout=box)
@@ -56,7 +59,8 @@ def main() -> None:
         torch.backends.cudnn.benchmark = not options.rehearse  # every batch of a part has the same shape
         if options.rehearse:
             torch.set_num_threads(1)
-        for measured in PARTS[options.part][0](TINY if options.rehearse else FULL):
+        size = TINY if options.rehearse else replace(FULL, seconds=options.each)
+        for measured in PARTS[options.part][0](size):
             print(MARK + json.dumps(measured), flush=True)
         return
     start = time.perf_counter()
@@ -98,11 +102,12 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--seconds", type=float, default=560.0, help="for everything together")
+    parser.add_argument("--each", type=float, default=FULL.seconds, help="seconds of a single measurement")
     parser.add_argument("--rehearse", action="store_true", help="the same on a CPU with tiny sizes")
     rounds.add_output(parser)
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)  # what in_process asks for
     options = parser.parse_args()
-    rounds.at_least(parser, options, seconds=1)
+    rounds.at_least(parser, options, seconds=1, each=0.01)
     if not options.rehearse and not torch.cuda.is_available():
         parser.error("torch sees no GPU; --rehearse takes the same path on a CPU")
     return options

@@ -37,7 +37,7 @@ def test_the_other_parts_measure_something_too(gpu: ModuleType, part: str) -> No
 
 
 def test_a_part_that_outlasts_its_box_is_ended_and_said(gpu: ModuleType) -> None:
-    rows, failure = gpu.in_process("waterworld", Namespace(rehearse=True), 0.2)
+    rows, failure = gpu.in_process("waterworld", Namespace(rehearse=True, each=10.0), 0.2)
     assert (rows, failure) == ([], "out of time after 0.2 s")
 
 
@@ -48,14 +48,14 @@ def test_what_a_part_measured_before_it_hung_counts(
     hangs = tmp_path / "hangs.py"
     hangs.write_text(f"import time\nprint({line!r}, flush=True)\ntime.sleep(600)\n")
     monkeypatch.setattr(gpu, "__file__", str(hangs))
-    rows, failure = gpu.in_process("waterworld", Namespace(rehearse=True), 5)
+    rows, failure = gpu.in_process("waterworld", Namespace(rehearse=True, each=10.0), 5)
     assert rows == [{"what": "a", "value": 1.0, "unit": "ms", "target": None}]
     assert failure == "out of time after 5 s"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the part would run")
 def test_a_part_that_fails_says_why_in_one_line(gpu: ModuleType) -> None:
-    rows, failure = gpu.in_process("waterworld", Namespace(rehearse=False), 60)
+    rows, failure = gpu.in_process("waterworld", Namespace(rehearse=False, each=10.0), 60)
     assert rows == []
     assert "torch sees no GPU" in failure
     assert "\n" not in failure
