@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 
+from .acting import Acting, GraphedActing, PlainActing
 from .config import Config
 from .dqn import DQN
 from .graph import GraphedUpdates
 from .priorities import EvenPriorities
 from .replay import Replay
 from .updates import Updates, eager_updates
+from .uploads import PinnedUploads, Uploads, on_host
 
 
 def has_kernels(device: torch.device) -> bool:
@@ -44,9 +46,10 @@ def build_replay(
     pictures = len(obs_shape) == 3
     parts: dict[str, Any] = {}  # other than the plain code's
     if has_kernels(device):
-        from .kernels.priorities import RadixPriorities  # here: without a GPU nobody needs Triton
+        from .kernels.ledger import FusedLedger  # here: without a GPU nobody needs Triton
+        from .kernels.priorities import RadixPriorities
 
-        parts["priorities"] = RadixPriorities
+        parts |= {"ledger": FusedLedger, "priorities": RadixPriorities}
         if pictures and obs_dtype == torch.uint8:
             from .kernels.observe import observe
 
@@ -67,6 +70,17 @@ def build_replay(
         pinned=pinned,
         **parts,
     )
+
+
+def build_acting(agent: DQN, seed: int) -> Acting:
+    """Return who answers for worlds by a snapshot of the agent's policy, with chance made of its seed and `seed`."""
+    policy = agent.policy.snapshot(agent.generator.initial_seed() + seed)
+    return GraphedActing(policy) if agent.device.type == "cuda" else PlainActing(policy)
+
+
+def build_uploads(device: torch.device) -> Uploads:
+    """Return what brings arrays to `device`."""
+    return PinnedUploads(device) if device.type == "cuda" else on_host
 
 
 def build_updates(agent: DQN, replay: Replay, config: Config) -> Updates:

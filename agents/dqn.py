@@ -40,6 +40,7 @@ from .losses import (
     squared,
 )
 from .optimiser import Optimiser
+from .policy import Policy
 from .replay import Batch
 
 
@@ -130,32 +131,22 @@ class DQN:
         self.target = copy.deepcopy(self.online).requires_grad_(False)
         self.optimiser = Optimiser(self.online, config)
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
+        self.policy = Policy(self.online, config, actions, self.generator)
         self._losses = build_losses(config, self.online.head)
         self._sums = torch.zeros(3, device=self.device)  # of loss, of mean Q and of updates, since the last drain
         self._one = torch.ones((), device=self.device)
 
-    @torch.no_grad()
     def q_values(self, obs: Tensor) -> Tensor:
         """Return the expected return of each action, (N, A) float32, in the states `obs` (N, *obs_shape)."""
-        q: Tensor = self.online(obs)
-        if self.config.gap_increase:  # what the network has learned are wider gaps
-            q = q + self.config.gap_increase * behind(q)
-        return q
+        return self.policy.q_values(obs)
 
     def act(self, obs: Tensor, epsilon: float) -> Tensor:
         """Return actions (N,) int64: random ones with probability `epsilon`, else the best in `obs` (N, *obs_shape)."""
-        if self.config.noisy:
-            resample_noise(self.online, self.generator)
-        return self.act_silently(obs, epsilon)
+        return self.policy.act(obs, epsilon)
 
     def act_silently(self, obs: Tensor, epsilon: float) -> Tensor:
         """Return actions as `act` does, with the noise as it stands: after `silence`, without any."""
-        greedy = self.q_values(obs).argmax(1)
-        if epsilon == 0.0:
-            return greedy
-        draw = torch.rand(2, obs.shape[0], device=self.device, generator=self.generator)
-        random = (draw[0] * self.actions).long()
-        return torch.where(draw[1] < epsilon, random, greedy)
+        return self.policy.act_silently(obs, epsilon)
 
     def learn(self, batch: Batch) -> Tensor:
         """Take one gradient step on `batch`; return its new priorities (B,): |TD error|, or the cross entropy."""

@@ -54,7 +54,7 @@ class FrameRing:
         newest = obs[:, -1] if self.stack > 1 else obs
         first = row * self.num_envs
         # Nobody waits for it, from a GPU to the host's memory either: what reads it comes later in the same stream.
-        self.frames[first : first + self.num_envs].copy_(newest.reshape(self.num_envs, -1), non_blocking=True)
+        self.frames[first : first + self.num_envs].view(newest.shape).copy_(newest, non_blocking=True)
 
     def observe(self, age: Tensor, slot: Tensor) -> Tensor:
         """Return the observations (B, *obs_shape) of some steps, with zeros before an episode's first frame.

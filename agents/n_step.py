@@ -26,13 +26,17 @@ class NStep:
         discount: gamma, per step.
         device: where everything lies.
 
+    Attributes:
+        ring: what follows each step.
+        end: what follows the last step of any window, (N,).
+
     """
 
     def __init__(self, rows: int, num_envs: int, *, length: int, discount: float, device: torch.device) -> None:
         """Reserve the memory."""
         self.length, self.discount, self._num_envs = length, discount, num_envs
-        self._ring = _nothing((rows, num_envs), device)
-        self.end = _nothing((num_envs,), device)  # what follows the last step of any window
+        self.ring = _nothing((rows, num_envs), device)
+        self.end = _nothing((num_envs,), device)
 
     def write(self, row: int, reward: Tensor, cut: Tensor, terminal: Tensor, following: Following) -> Following:
         """Write and return what follows the steps of `row`, of which `following` is what follows the next row's.
@@ -46,7 +50,7 @@ class NStep:
 
         """
         found = self._preceded(reward, cut, terminal, following)
-        for column, value in zip(self._ring, found, strict=True):
+        for column, value in zip(self.ring, found, strict=True):
             column[row] = value
         return found
 
@@ -55,12 +59,12 @@ class NStep:
         found = _nothing(tuple(reward.shape), reward.device)
         for _ in range(self.length):
             found = self._preceded(reward, cut, terminal, Following(*(column.roll(-1, 0) for column in found)))
-        for column, value in zip(self._ring, found, strict=True):
+        for column, value in zip(self.ring, found, strict=True):
             column.copy_(value)
 
     def at(self, slot: Tensor) -> Following:
         """Return what follows the steps in the slots `slot` (B,) int64: row * N + world."""
-        return Following(*(column.view(-1)[slot] for column in self._ring))
+        return Following(*(column.view(-1)[slot] for column in self.ring))
 
     def _preceded(self, reward: Tensor, cut: Tensor, terminal: Tensor, following: Following) -> Following:
         """Return what follows the steps before `following`: their windows go on with it, unless they are cut."""

@@ -9,11 +9,8 @@ import torch
 from torch import Tensor
 
 from .frame_ring import FrameRing, Observe
-from .n_step import NStep
+from .ledger import Ledger
 from .priorities import Priorities
-
-MAX_AGE = 255
-COLUMNS = ("action", "reward", "terminal", "cut", "done", "age", "live")  # what a row holds beside its frame
 
 
 class Batch(NamedTuple):
@@ -52,7 +49,11 @@ class Replay:
         device: where frames and batches live.
         pinned: keep the frames in the host's locked memory instead, see `FrameRing`.
         observe: what makes the observations of a batch; on a GPU a kernel may, and then they come normalised.
+        ledger: what keeps all but the frames; on a GPU a kernel may.
         priorities: what draws the slots; on a GPU its kernels may.
+
+    Attributes:
+        ledger: what it knows of each step beside its frame.
 
     """
 
@@ -71,6 +72,7 @@ class Replay:
         device: torch.device | str = "cpu",
         pinned: bool = False,
         observe: Observe = FrameRing.observe,
+        ledger: type[Ledger] = Ledger,
         priorities: type[Priorities] = Priorities,
     ) -> None:
         """Reserve the ring (the system hands out its memory only as it fills)."""
@@ -90,20 +92,23 @@ class Replay:
             rows, num_envs, obs_shape, dtype=obs_dtype, stack=stack, device=self.device, pinned=pinned
         )
         self._observe = observe
-        self._action = torch.zeros(rows, num_envs, dtype=torch.int64, device=device)
-        self._reward = torch.zeros(rows, num_envs, device=device)
-        self._terminal = torch.zeros(rows, num_envs, dtype=torch.bool, device=device)  # nothing follows: discount 0
-        self._cut = torch.zeros(rows, num_envs, dtype=torch.bool, device=device)  # a return's window ends here
-        self._done = torch.zeros(rows, num_envs, dtype=torch.bool, device=device)  # the next row is a final frame
-        self._age = torch.zeros(rows, num_envs, dtype=torch.uint8, device=device)  # frames of the episode before it
-        self._live = torch.zeros(rows, num_envs, dtype=torch.bool, device=device)  # an action was taken here
-        self._following = NStep(rows, num_envs, length=n_step, discount=discount, device=self.device)
-        self._priorities = priorities(rows * num_envs, device)
-        self._max_priority = torch.ones((), device=device)
-        self._nothing = torch.zeros(num_envs, device=device)
+        self.ledger = ledger(
+            rows,
+            num_envs,
+            stack=stack,
+            n_step=n_step,
+            discount=discount,
+            priority_exponent=priority_exponent,
+            device=self.device,
+            priorities=priorities,
+        )
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
-        self.added = 0  # rows ever written
         self._unbroken = 0  # rows written since the first or since episodes were closed, of this process
+
+    @property
+    def added(self) -> int:
+        """How many rows were ever written."""
+        return self.ledger.added
 
     def __len__(self) -> int:
         """Return how many agent steps are kept."""
@@ -112,7 +117,7 @@ class Replay:
     @property
     def startable(self) -> Tensor:
         """Which slots a sample may start from, (rows, N) bool."""
-        return self._priorities.leaves.view(self.rows, self.num_envs) > 0
+        return self.ledger.priorities.leaves.view(self.rows, self.num_envs) > 0
 
     def ready(self) -> bool:
         """Return whether there is anything to sample."""
@@ -120,7 +125,7 @@ class Replay:
         # n + 2 rows, which even the smallest ring holds, the device need not be asked, nor waited for.
         if self._unbroken >= self.n_step + 2:
             return True
-        return bool(self._priorities.total > 0)
+        return bool(self.ledger.priorities.total > 0)
 
     def add(
         self, obs: Tensor, action: Tensor, reward: Tensor, terminated: Tensor, truncated: Tensor, life_lost: Tensor
@@ -136,50 +141,9 @@ class Replay:
             life_lost: (N,) bool, no bootstrap although the episode goes on.
 
         """
-        row = self.added % self.rows
-        last = (row - 1) % self.rows
-        self._ring.write(row, obs)
-        self._action[row] = action
-        self._reward[row] = reward
-        done = terminated | truncated
-        self._terminal[row] = terminated | life_lost
-        self._cut[row] = done | life_lost
-        if self.added == 0:
-            self._live[row] = True
-            self._done[row] = done
-        else:
-            final = self._done[last]  # this row shows the last episode's end
-            begins = ~self._live[last]  # the row after a final frame is an episode's first
-            self._live[row] = ~final
-            self._done[row] = done & ~final
-            self._age[row] = torch.where(begins, 0, (self._age[last].int() + 1).clamp(max=MAX_AGE)).to(torch.uint8)
-        if self.added >= self.rows:
-            # What is written over starts nothing now, nor do the rows whose older frames went with it.
-            for gone in range(row, row + self.stack):
-                self._priorities.fill((gone % self.rows) * self.num_envs, self._nothing)
-        self.added += 1
+        self._ring.write(self.added % self.rows, obs)
+        self.ledger.add(action, reward, terminated, truncated, life_lost)
         self._unbroken += 1
-        self._release(row)
-
-    def _release(self, row: int) -> None:
-        """Let the rows whose window ends with `row` as their next observation start transitions from now on."""
-        ended = self._cut[(row - 1) % self.rows]
-        whole = torch.ones_like(ended)
-        fresh = self._max_priority**self.priority_exponent
-        following = self._following.end
-        for k in range(1, min(self.n_step, self.added - 1, self.rows - self.stack) + 1):
-            start = (row - k) % self.rows
-            # Where the window is not whole yet, a later release writes it again.
-            following = self._following.write(
-                start, self._reward[start], self._cut[start], self._terminal[start], following
-            )
-            if k > 1:
-                whole = whole & ~self._cut[start]  # windows that were cut earlier were released then
-            ready = self._live[start] & whole
-            if k < self.n_step:
-                ready &= ended
-            slots = slice(start * self.num_envs, (start + 1) * self.num_envs)
-            self._priorities.fill(slots.start, torch.where(ready, fresh, self._priorities.leaves[slots]))
 
     def sample(self, size: int, importance_exponent: float | Tensor = 0.0, count: int = 1) -> Batch:
         """Return `size` transitions drawn by priority, with replacement; or `count` such batches, one after the other.
@@ -192,16 +156,16 @@ class Replay:
 
         """
         total = size * count
-        index = self._priorities.sample(total, self.generator)
+        index = self.ledger.priorities.sample(total, self.generator)
         if count > 1:
             index = index.view(size, count).t().reshape(total)  # all of the strata to each of the batches
-        reward, discount, slots = self._following.at(index)
+        reward, discount, slots = self.ledger.following.at(index)
         following = (index + slots) % (self.rows * self.num_envs)
         # Both sides of all transitions in one go: half as many operations.
-        seen = self._observe(self._ring, self._age, torch.cat([index, following]))
+        seen = self._observe(self._ring, self.ledger.age, torch.cat([index, following]))
         return Batch(
             obs=seen[:total],
-            action=self._action.view(-1)[index],
+            action=self.ledger.action.view(-1)[index],
             reward=reward,
             discount=discount,
             next_obs=seen[total:],
@@ -213,7 +177,7 @@ class Replay:
         """Return the importance weights of slots in batches of `size`: (N p)^-beta over its largest in the batch."""
         if self.priority_exponent == 0.0:
             return torch.ones_like(index, dtype=torch.float32)
-        priority = self._priorities.weight(index).view(-1, size)
+        priority = self.ledger.priorities.weight(index).view(-1, size)
         return ((priority / priority.amin(1, keepdim=True)) ** -importance_exponent).view(-1)
 
     def update(self, index: Tensor, priority: Tensor) -> None:
@@ -223,21 +187,14 @@ class Replay:
         """
         if self.priority_exponent == 0.0:
             return
-        priority = torch.where(priority.isfinite(), priority + 1e-6, self._max_priority)
-        self._max_priority.copy_(torch.maximum(self._max_priority, priority.max()))  # in place: a graph may hold it
-        self._priorities.set(index, priority**self.priority_exponent)
+        self.ledger.update(index, priority)
 
     def close_episodes(self, obs: Tensor) -> None:
         """Book all running episodes as truncated, `obs` (N, *obs_shape) their end, for worlds that start afresh."""
         if self.added == 0:
             return
-        last = (self.added - 1) % self.rows
-        cut = self._live[last] & ~self._done[last]
-        self._cut[last] |= cut
-        self._done[last] |= cut
-        none = torch.zeros_like(cut)
-        self.add(obs, torch.zeros_like(self._action[0]), torch.zeros_like(self._reward[0]), none, none, none)
-        self._live[(self.added - 1) % self.rows] = False
+        self._ring.write(self.added % self.rows, obs)
+        self.ledger.close_episodes()
         self._unbroken = 0
 
     def frames(self, first: int, last: int) -> Tensor:
@@ -250,24 +207,10 @@ class Replay:
 
     def state(self) -> dict[str, Tensor]:
         """Return all but the frames, as tensors, for a checkpoint."""
-        used = min(self.added, self.rows)
-        return {
-            **{name: getattr(self, f"_{name}")[:used] for name in COLUMNS},
-            "priorities": self._priorities.leaves[: used * self.num_envs],
-            "max_priority": self._max_priority,
-            "added": torch.tensor(self.added),
-            "generator": self.generator.get_state(),
-        }
+        return {**self.ledger.state(), "generator": self.generator.get_state()}
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Take over what `state` returned, from a replay of the same shape; the frames come by `load_frames`."""
-        self.added = int(state["added"])
-        self._unbroken = 0
-        used = min(self.added, self.rows)
-        for name in COLUMNS:
-            getattr(self, f"_{name}")[:used] = state[name]
-        self._following.find(self._reward, self._cut, self._terminal)
-        released = min(max(self.added - 1, 0), self.rows)  # no window ends with the newest row
-        self._priorities.load(state["priorities"][: released * self.num_envs])
-        self._max_priority.copy_(state["max_priority"])
+        self.ledger.load(state)
         self.generator.set_state(state["generator"])
+        self._unbroken = 0

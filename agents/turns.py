@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from time import perf_counter
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from .accelerator import build_acting, build_updates, build_uploads
 from .config import Config
 from .dqn import DQN
 from .progress import Progress
 from .replay import Replay
-from .train import Envs, count, store, train, updates_due
-from .updates import Updates, eager_updates
+from .train import Envs, as_learned, count, train, updates_due
+from .updates import Updates
 
 
 @runtime_checkable
@@ -41,45 +41,52 @@ def train_in_turns(
 ) -> Iterator[Progress]:
     """Train as `train` does, from worlds whose halves step in turns.
 
-    A GPU answers for one half while the emulators of the other run, so that they wait for it less. The rows that are
-    stored are those of both halves at the same step; when the first half acts, the second's last step is not counted
-    yet, and that is all that differs. Whenever progress is yielded, the first half is under way already.
+    Acting, learning and the emulators go on at the same time, and nobody waits for a copy: while one half steps, a GPU
+    answers for the other, by the network as it was at the turn's beginning, and makes the updates that are due. So the
+    first half acts by a network that is a turn old, and its step counts when both have made it; that is all that
+    differs. Whenever progress is yielded, the first half is under way already.
     """
-    updates = updates or eager_updates(agent, replay, config)
+    updates = updates or build_updates(agent, replay, config)
+    acting, uploads = build_acting(agent, progress.step), build_uploads(agent.device)
     clock = perf_counter
     seconds = progress.seconds
     first, second = envs.halves
-
-    def act(half: Envs, obs: Tensor) -> Tensor:
-        start = clock()
-        actions = agent.act(obs, config.epsilon(progress.step))
-        half.send(actions.cpu().numpy())
-        seconds["act"] += clock() - start
-        return actions
-
-    def receive(half: Envs) -> tuple[Tensor, list[Any]]:
-        start = clock()
-        obs, reward, terminated, truncated, info = half.recv()
-        received = clock()
-        seen = torch.as_tensor(obs).to(agent.device)
-        seconds["envs"] += received - start
-        seconds["store"] += clock() - received
-        return seen, [reward, terminated, truncated, info["reset"], info["life_lost"]]
+    split = first.num_envs
 
     obs = torch.as_tensor(progress.obs).to(agent.device)
-    begun = act(first, obs[: first.num_envs])
+    acting.refresh()
+    acting.ask(obs[:split], config.epsilon(progress.step))
+    first_actions = acting.answer()
+    first.send(first_actions)
     while True:
-        actions = torch.cat([begun, act(second, obs[first.num_envs :])])
+        start = clock()
+        acting.refresh()
+        acting.ask(obs[split:], config.epsilon(progress.step))
+        asked = clock()
         due = updates_due(progress, config, replay)
         if due:
-            updates(due, progress)
-        first_obs, told = receive(first)
-        begun = act(first, first_obs)  # while the second half steps
-        second_obs, told_too = receive(second)
-        start = clock()
-        reward, terminated, truncated, reset, life_lost = map(np.concatenate, zip(told, told_too, strict=True))
-        store(replay, config, obs, actions, reward, terminated, truncated, life_lost)
+            updates(due, progress)  # before the answer is there: a GPU goes on to learn meanwhile
+        learned = clock()
+        second_actions = acting.answer()
+        second.send(second_actions)
+        answered = clock()
+        first_obs, *first_told, first_info = first.recv()
+        received = clock()
+        first_seen = acting.ask(first_obs, config.epsilon(progress.step))  # while the second half steps
+        actions = np.concatenate([first_actions, second_actions])
+        first_actions = acting.answer()
+        first.send(first_actions)
+        sent = clock()
+        second_obs, *second_told, second_info = second.recv()
+        told = clock()
+        reward, terminated, truncated = map(np.concatenate, zip(first_told, second_told, strict=True))
+        reset, life_lost = (np.concatenate([first_info[name], second_info[name]]) for name in ("reset", "life_lost"))
+        learned_reward, ends = as_learned(config, reward, life_lost)
+        second_seen, *row = uploads(second_obs, actions, learned_reward, terminated, truncated, ends)
+        replay.add(obs, *row)
         count(progress, reward, terminated, truncated, reset)
-        progress.obs = obs = torch.cat([first_obs, second_obs])
-        seconds["store"] += clock() - start
+        progress.obs = obs = torch.cat([first_seen, second_seen])
+        seconds["act"] += asked - start + answered - learned + sent - received
+        seconds["envs"] += received - answered + told - sent
+        seconds["store"] += clock() - told
         yield progress

@@ -29,11 +29,22 @@ def _write(leaves, index, weight, count, CHUNK: tl.constexpr):
 
 
 @triton.jit
-def _sum_block(leaves, sums, index, BLOCK: tl.constexpr):
-    """Sum the block in which the slot of this program lies, anew; programs of the same block write the same number."""
-    block = tl.load(index + tl.program_id(0)) // BLOCK
+def _sum(leaves, sums, block, BLOCK: tl.constexpr):
+    """Sum one block anew."""
     weights = tl.load(leaves + block * BLOCK + tl.arange(0, BLOCK))
     tl.store(sums + block, tl.sum(weights.to(tl.float64), 0))
+
+
+@triton.jit
+def _sum_blocks_of(leaves, sums, index, BLOCK: tl.constexpr):
+    """Sum the block in which the slot of this program lies, anew; programs of the same block write the same number."""
+    _sum(leaves, sums, tl.load(index + tl.program_id(0)) // BLOCK, BLOCK)
+
+
+@triton.jit(do_not_specialize=["first"])
+def _sum_blocks(leaves, sums, first, blocks, BLOCK: tl.constexpr):
+    """Sum one of the blocks from `first` on anew; after the last of `blocks` comes the first."""
+    _sum(leaves, sums, (first + tl.program_id(0)) % blocks, BLOCK)
 
 
 @triton.jit
@@ -93,23 +104,30 @@ class RadixPriorities(Priorities):
         _write[(triton.cdiv(count, CHUNK),)](
             self._leaves, index, weight.to(self._leaves.dtype), count, CHUNK=CHUNK, num_warps=WARPS
         )
-        self._sum(index)
+        _sum_blocks_of[(count,)](self._leaves, self._sums, index, BLOCK=BLOCK, num_warps=WARPS)
 
     def fill(self, first: int, weights: Tensor) -> None:
         """Give the slots from `first` on the weights `weights` (M,)."""
         last = first + weights.shape[0]
         self._leaves.view(-1)[first:last] = weights
-        self._sum(torch.arange(first // BLOCK * BLOCK, last, BLOCK, device=weights.device))
+        self.sum_slots(first, weights.shape[0])
 
     def load(self, leaves: Tensor) -> None:
         """Replace all weights by `leaves` (M,), and those of the slots behind them, if there are any, by zero."""
         self._leaves.view(-1)[: len(leaves)] = leaves
         self._leaves.view(-1)[len(leaves) :] = 0
-        self._sum(torch.arange(0, self.capacity, BLOCK, device=self._leaves.device))
+        self.sum_slots(0, self.capacity)
 
-    def _sum(self, index: Tensor) -> None:
-        """Sum the blocks of the slots `index` anew."""
-        _sum_block[(index.shape[0],)](self._leaves, self._sums, index, BLOCK=BLOCK, num_warps=WARPS)
+    def sum_slots(self, first: int, count: int) -> None:
+        """Sum anew the blocks of the `count` slots from `first` on, counted on around the ring."""
+        if not count:
+            return
+        blocks, begin = self._leaves.shape[0], first // BLOCK
+        last = (first + count - 1) % self.capacity // BLOCK
+        touched = last - begin + 1
+        if first + count > self.capacity:
+            touched = min(touched + blocks, blocks)
+        _sum_blocks[(touched,)](self._leaves, self._sums, begin, blocks, BLOCK=BLOCK, num_warps=WARPS)
 
     def sample(self, size: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw `size` slots, (size,) int64, each with probability weight / total, stratified over `size` equal parts.

@@ -25,7 +25,7 @@ def test_on_a_cpu_everything_is_the_plain_torch_code() -> None:
     settings = config(n_step=3, priority_exponent=0.5, discount=0.9)
     replay = accelerator.build_replay(settings, (4, 8, 8), torch.uint8, seed=5)
     assert replay._observe is FrameRing.observe
-    assert type(replay._priorities) is Priorities
+    assert type(replay.ledger.priorities) is Priorities
     assert (replay.stack, replay.n_step, replay.discount, replay.priority_exponent) == (4, 3, 0.9, 0.5)
     assert (replay.rows, replay.num_envs, replay.generator.initial_seed()) == (50, 2, 5)
     assert replay.obs_dtype == torch.uint8

@@ -214,9 +214,9 @@ def test_a_graph_sees_rows_added_after_its_capture() -> None:
     for _ in range(2):
         replay.add(obs, none.long(), torch.full((8,), 1000.0, device="cuda"), none, none, none)
     replay.update(torch.arange(first, first + 8, device="cuda"), torch.full((8,), 1e6, device="cuda"))
-    before = replay._priorities.weight(torch.arange(first, first + 8, device="cuda"))
+    before = replay.ledger.priorities.weight(torch.arange(first, first + 8, device="cuda"))
     updates(4, progress)
-    after = replay._priorities.weight(torch.arange(first, first + 8, device="cuda"))
+    after = replay.ledger.priorities.weight(torch.arange(first, first + 8, device="cuda"))
     assert bool((before != after).all())  # all eight were drawn, and given the priorities that they earned
 
 

@@ -52,7 +52,7 @@ def test_observations_drawn_from_the_files_are_those_of_the_replay(rows: int, st
     assert max(row for row, _ in places) - min(row for row, _ in places) > 30  # from all of the files
     row, world = (torch.tensor(column) for column in zip(*places, strict=True))
     assert int(row.min()) >= rows - replay.rows
-    assert torch.equal(found, replay._ring.observe(replay._age, row % replay.rows * replay.num_envs + world))
+    assert torch.equal(found, replay._ring.observe(replay.ledger.age, row % replay.rows * replay.num_envs + world))
     assert replay.state()["live"][row % replay.rows, world].all()  # no final frame, where nothing was chosen
 
 

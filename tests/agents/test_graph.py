@@ -92,7 +92,7 @@ def built(settings: Config) -> tuple[DQN, Replay, Progress]:
 
 
 def numbers(agent: DQN, replay: Replay) -> list[Tensor]:
-    return [*agent.online.parameters(), *agent.target.parameters(), replay._priorities.leaves]
+    return [*agent.online.parameters(), *agent.target.parameters(), replay.ledger.priorities.leaves]
 
 
 @pytest.mark.usefixtures("on_a_stand_in")

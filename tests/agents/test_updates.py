@@ -85,7 +85,7 @@ def test_an_update_changes_tensors_in_place_and_never_puts_others_there() -> Non
 
     def held() -> list[int]:
         found = []
-        for owner in (agent, agent.optimiser, replay, replay._priorities):
+        for owner in (agent, agent.optimiser, replay, replay.ledger, replay.ledger.priorities):
             for value in vars(owner).values():
                 several = value if isinstance(value, list) else [value]
                 found += [one.data_ptr() for one in several if isinstance(one, Tensor)]
@@ -152,7 +152,7 @@ def test_a_graph_holds_what_one_step_of_all_worlds_makes_due(num_envs: int, step
 def uniform(settings: Config) -> tuple[DQN, Replay]:
     agent, replay = built(settings)
     replay.priority_exponent = 0.0
-    replay._priorities.load((replay._priorities.leaves > 0).float())
+    replay.ledger.priorities.load((replay.ledger.priorities.leaves > 0).float())
     return agent, replay
 
 

@@ -78,9 +78,9 @@ def test_a_resumed_atari_run_keeps_all_but_the_running_episodes(
     assert before.progress.step == 800
     assert len(before.replay) == 804  # a last row for the ends of the four running episodes
     row = (before.replay.added - 1) % before.replay.rows
-    assert not before.replay._live[row].any()
-    assert before.replay._cut[row - 1].all()
-    assert not before.replay._terminal[row - 1].any()
+    assert not before.replay.ledger.live[row].any()
+    assert before.replay.ledger.cut[row - 1].all()
+    assert not before.replay.ledger.terminal[row - 1].any()
     before.close()
     again = rlrun.train(resume=made.folder, steps=900, evaluate=0)
     assert read_metrics(again.metrics)[-1]["step"] == 900

@@ -68,17 +68,39 @@ def test_observations_are_read_and_written_in_vectors_without_spills(tmp_path: P
 
 
 def test_priorities_are_read_in_vectors_without_spills(tmp_path: Path) -> None:
-    from rlrun.agents.kernels.priorities import BLOCK, CHUNK, _draw, _sum_block, _write
+    from rlrun.agents.kernels.priorities import BLOCK, CHUNK, _draw, _sum_blocks, _sum_blocks_of, _write
 
     draw = compiled(
         _draw,
         {"leaves": "*fp32", "sums": "*fp64", "offsets": "*fp64", "drawn": "*i64", "blocks": "i32"},
         {"BLOCK": BLOCK},
     )
-    add = compiled(_sum_block, {"leaves": "*fp32", "sums": "*fp64", "index": "*i64"}, {"BLOCK": BLOCK})
+    add = compiled(_sum_blocks_of, {"leaves": "*fp32", "sums": "*fp64", "index": "*i64"}, {"BLOCK": BLOCK})
+    ring = {"leaves": "*fp32", "sums": "*fp64", "first": "i32", "blocks": "i32"}
+    add_in_a_row = compiled(_sum_blocks, ring, {"BLOCK": BLOCK})
     write = compiled(_write, {"leaves": "*fp32", "index": "*i64", "weight": "*fp32", "count": "i32"}, {"CHUNK": CHUNK})
-    for kernel in (draw, add):
+    for kernel in (draw, add, add_in_a_row):
         assert re.search(r"ld\.global\.v4\.b32", kernel.asm["ptx"]), "the weights come one by one"
     assert re.search(r"ld\.global\.v2\.b64", draw.asm["ptx"]), "the sums of the blocks come one by one"
-    for kernel in (draw, add, write):
+    for kernel in (draw, add, add_in_a_row, write):
         assert memory_of_a_thread(kernel, tmp_path) == 0
+
+
+@pytest.mark.parametrize("n_step", [1, 5])
+def test_a_row_of_the_ledger_is_written_without_spills(tmp_path: Path, n_step: int) -> None:
+    from rlrun.agents.kernels.ledger import LANES, _write
+    from rlrun.agents.ledger import MAX_AGE
+
+    flags = dict.fromkeys(("terminated", "truncated", "life_lost"), "*u8")
+    columns = {"action": "*i64", "reward": "*fp32", **dict.fromkeys(("terminal", "cut", "done", "age", "live"), "*u8")}
+    following = {"following_reward": "*fp32", "following_discount": "*fp32", "following_slots": "*i32"}
+    numbers = {**dict.fromkeys(("row", "added", "rows", "num_envs"), "i32"), "discount": "fp32"}
+    kernel = compiled(
+        _write,
+        {
+            "new_action": "*i64", "new_reward": "*fp32", **flags, **columns, **following, "leaves": "*fp32",
+            "fresh": "*fp32", **numbers,
+        },
+        {"STACK": 4, "STEPS": n_step, "MAX_AGE": MAX_AGE, "LANES": LANES},
+    )  # fmt: skip
+    assert memory_of_a_thread(kernel, tmp_path) == 0

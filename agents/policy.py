@@ -1,0 +1,87 @@
+"""Policy: what to do in a state: mostly what the network thinks best, sometimes anything."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from ..networks import QNetwork, resample_noise
+from .config import Config
+from .losses import behind
+
+
+class Policy:
+    """Acts epsilon-greedily by a Q-network.
+
+    Args:
+        network: whose opinion it acts by.
+        config: the settings.
+        actions: how many there are.
+        generator: of the exploration and of a noisy network's noise, on the network's device.
+
+    """
+
+    def __init__(self, network: QNetwork, config: Config, actions: int, generator: torch.Generator) -> None:
+        """Act by `network`, as it is at the time."""
+        self.network, self.actions, self.generator = network, actions, generator
+        self._config = config
+
+    @torch.no_grad()
+    def q_values(self, obs: Tensor) -> Tensor:
+        """Return the expected return of each action, (N, A) float32, in the states `obs` (N, *obs_shape)."""
+        q: Tensor = self.network(obs)
+        if self._config.gap_increase:  # what the network has learned are wider gaps
+            q = q + self._config.gap_increase * behind(q)
+        return q
+
+    def act(self, obs: Tensor, epsilon: float | Tensor) -> Tensor:
+        """Return actions (N,) int64: random ones with probability `epsilon`, else the best in `obs` (N, *obs_shape).
+
+        An `epsilon` that is a scalar on the device may change while the acting is a captured graph.
+        """
+        if self._config.noisy:
+            resample_noise(self.network, self.generator)
+        return self.act_silently(obs, epsilon)
+
+    def act_silently(self, obs: Tensor, epsilon: float | Tensor) -> Tensor:
+        """Return actions as `act` does, with the noise as it stands: after it was silenced, without any."""
+        greedy = self.q_values(obs).argmax(1)
+        if not isinstance(epsilon, Tensor) and epsilon == 0.0:
+            return greedy
+        draw = torch.rand(2, obs.shape[0], device=obs.device, generator=self.generator)
+        random = (draw[0] * self.actions).long()
+        return torch.where(draw[1] < epsilon, random, greedy)
+
+    def snapshot(self, seed: int) -> Snapshot:
+        """Return a copy that acts on while this network learns, with chance of its own, made of `seed`."""
+        generator = torch.Generator(device=self.generator.device).manual_seed(seed)
+        return Snapshot(self, self._config, generator)
+
+
+class Snapshot(Policy):
+    """Acts by a copy of another policy's network, as that was when the copy was refreshed last.
+
+    So acting and learning can go on at the same time and a run is still the same under the same seed
+    (Daley & Amato 2021).
+    """
+
+    def __init__(self, source: Policy, config: Config, generator: torch.Generator) -> None:
+        """Copy the network of `source`."""
+        network = copy.deepcopy(source.network).requires_grad_(False)
+        super().__init__(network, config, source.actions, generator)
+        self._numbers = list(zip(_numbers(network), _numbers(source.network), strict=True))  # mine and theirs
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Take over the network as it is now."""
+        for mine, theirs in self._numbers:
+            torch._foreach_copy_(mine, theirs)
+
+
+def _numbers(network: QNetwork) -> list[list[Tensor]]:
+    """Return all weights and buffers of `network`, which change in place alone, in one list for each dtype."""
+    found = [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
+    dtypes = dict.fromkeys(tensor.dtype for tensor in found)
+    return [[tensor for tensor in found if tensor.dtype == dtype] for dtype in dtypes]  # one launch copies a list

@@ -1,0 +1,117 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from rlrun.agents.ledger import COLUMNS, Ledger
+from rlrun.agents.priorities import BLOCK, Priorities
+
+
+def pair(device: str, rows: int, num_envs: int, **settings: Any) -> tuple[Any, Ledger]:
+    """Return the kernel's ledger and its twin."""
+    from rlrun.agents.kernels.ledger import FusedLedger
+    from rlrun.agents.kernels.priorities import RadixPriorities
+
+    settings = {"stack": 4, "n_step": 3, "discount": 0.9, "priority_exponent": 0.5, **settings}
+    place = torch.device(device)
+    return (
+        FusedLedger(rows, num_envs, device=place, priorities=RadixPriorities, **settings),
+        Ledger(rows, num_envs, device=place, priorities=Priorities, **settings),
+    )
+
+
+def life(device: str, num_envs: int, seed: int = 0, often: float = 0.15) -> Iterator[tuple[Tensor, ...]]:
+    """Yield what a ledger is told of random rows, of worlds that end `often` and reset on the step after."""
+    source = torch.Generator().manual_seed(seed)
+    ended = torch.zeros(num_envs, dtype=torch.bool)
+    while True:
+        chance = torch.rand(3, num_envs, generator=source) < often
+        terminated = chance[0] & ~ended
+        truncated = chance[1] & ~ended
+        row = (
+            torch.randint(18, (num_envs,), generator=source), torch.randn(num_envs, generator=source), terminated,
+            truncated, chance[2] & ~ended,
+        )  # fmt: skip
+        ended = terminated | truncated
+        yield tuple(part.to(device) for part in row)
+
+
+def assert_same(kernel: Any, twin: Ledger) -> None:
+    assert kernel.added == twin.added
+    for name in COLUMNS:
+        assert torch.equal(getattr(kernel, name), getattr(twin, name)), name
+    mine, theirs = kernel.following.ring, twin.following.ring
+    torch.testing.assert_close(mine.reward, theirs.reward, rtol=1e-6, atol=1e-6)  # multiplied and added in one go
+    torch.testing.assert_close(mine.discount, theirs.discount, rtol=1e-6, atol=0)
+    assert torch.equal(mine.slots, theirs.slots)
+    assert torch.equal(kernel.priorities.leaves, twin.priorities.leaves)
+    blocks = twin.priorities._sums.shape[0]
+    torch.testing.assert_close(kernel.priorities._sums[:blocks], twin.priorities._sums, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "num_envs", "stack", "n_step"),
+    [(10, 1, 4, 5), (7, 3, 1, 5), (9, 3, 4, 1), (12, 70, 4, 3), (8, BLOCK + 3, 4, 3)],
+)
+def test_rows_leave_what_the_plain_ledger_holds(device: str, rows: int, num_envs: int, stack: int, n_step: int) -> None:
+    kernel, twin = pair(device, rows, num_envs, stack=stack, n_step=n_step)
+    told = life(device, num_envs)
+    for _ in range(2 * rows + 2):
+        row = next(told)
+        kernel.add(*row)
+        twin.add(*row)
+        assert_same(kernel, twin)
+
+
+def test_learned_priorities_stay_and_new_steps_start_with_the_largest(device: str) -> None:
+    kernel, twin = pair(device, 12, 5)
+    told = life(device, 5, seed=1, often=0.05)
+    for number in range(30):
+        row = next(told)
+        for ledger in (kernel, twin):
+            ledger.add(*row)
+        index = twin.priorities.leaves.nonzero()[:2, 0]
+        error = torch.tensor([2.0 + number, 0.5], device=device)
+        for ledger in (kernel, twin):
+            if len(index) == 2:
+                ledger.update(index, error)
+        assert_same(kernel, twin)
+    assert float(twin.priorities.leaves.max()) > 5.0
+
+
+def test_episodes_are_closed_and_a_state_is_taken_over_as_by_the_plain_ledger(device: str) -> None:
+    kernel, twin = pair(device, 12, 5)
+    told = life(device, 5, seed=2)
+    for _ in range(17):
+        row = next(told)
+        kernel.add(*row)
+        twin.add(*row)
+    kernel.close_episodes()
+    twin.close_episodes()
+    assert_same(kernel, twin)
+    other, _ = pair(device, 12, 5)
+    other.load(kernel.state())
+    for _ in range(9):
+        row = next(told)
+        other.add(*row)
+        twin.add(*row)
+        assert_same(other, twin)
+
+
+@pytest.mark.parametrize(("first", "count"), [(0, 1), (BLOCK - 1, 2), (3 * BLOCK + 5, 40), (2 * BLOCK, 2 * BLOCK)])
+def test_the_sums_of_slots_around_the_ring_are_taken_anew(device: str, first: int, count: int) -> None:
+    from rlrun.agents.kernels.priorities import RadixPriorities
+
+    priorities = RadixPriorities(3 * BLOCK + 20, device)
+    slots = (torch.arange(first, first + count) % priorities.capacity).to(device)
+    priorities.leaves[slots] = 1.0
+    priorities.sum_slots(first, count)
+    assert float(priorities.total) == count
+
+
+def test_no_slots_are_summed_where_none_changed(device: str) -> None:
+    kernel, _ = pair(device, 12, 5)
+    kernel.priorities.sum_slots(0, 0)
+    assert float(kernel.priorities.total) == 0.0
