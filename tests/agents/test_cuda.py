@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from torch import Tensor
 
 import rlrun
 from rlrun.agents import accelerator
+from rlrun.agents.acting import GraphedActing
 from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN
 from rlrun.agents.frame_ring import normalised
 from rlrun.agents.graph import WARM_UP, GraphedUpdates
 from rlrun.agents.progress import Progress
 from rlrun.agents.replay import Batch, Replay
+from rlrun.agents.turns import train_as_they_step
 from rlrun.agents.updates import EagerUpdates, Updates
 from rlrun.cli import memory
 from rlrun.cli.run import read_metrics
@@ -220,6 +223,86 @@ def test_a_graph_sees_rows_added_after_its_capture() -> None:
     assert bool((before != after).all())  # all eight were drawn, and given the priorities that they earned
 
 
+# Acting
+
+
+@pytest.mark.parametrize("variant", ["plain", "noisy-quantile", "gap-increase", "bfloat16"])
+def test_a_graph_answers_as_the_policy_does_step_by_step(variant: str) -> None:
+    agent = DQN(config(**VARIANTS[variant]), SHAPE, ACTIONS, seed=1, device="cuda")
+    acting, policy = GraphedActing(agent.policy.snapshot(5)), agent.policy.snapshot(5)
+    source = torch.Generator().manual_seed(0)
+    acting.refresh()
+    for number in range(10):
+        obs = torch.randint(256, (16, *SHAPE), generator=source, dtype=torch.uint8)
+        seen = acting.ask(obs.numpy(), 0.1 * number)
+        expected = policy.act(obs.cuda(), 0.1 * number)
+        assert acting.answer().tolist() == expected.tolist()
+        assert torch.equal(seen.cpu(), obs)
+
+
+def test_a_graph_answers_by_the_weights_of_the_last_refresh() -> None:
+    agent = DQN(config(), SHAPE, ACTIONS, seed=1, device="cuda")
+    acting = GraphedActing(agent.policy.snapshot(5))
+    obs = torch.randint(256, (64, *SHAPE), dtype=torch.uint8, device="cuda")
+
+    def answered() -> list[int]:
+        acting.ask(obs, 0.0)
+        actions: list[int] = acting.answer().tolist()
+        return actions
+
+    acting.refresh()
+    before = [answered() for _ in range(6)]
+    with torch.no_grad():
+        for weight in agent.online.head.parameters():
+            weight.neg_()
+    assert [*before, answered()] == [before[0]] * 7
+    acting.refresh()
+    assert answered() == agent.q_values(obs).argmax(1).tolist()
+    assert answered() != before[0]
+
+
+def test_asking_and_uploading_do_not_wait_for_the_learner() -> None:
+    settings = config(precision="bfloat16")
+    agent, replay, updates, progress = built(settings, GraphedUpdates)
+    acting, uploads = accelerator.build_acting(agent, 0), accelerator.build_uploads(agent.device)
+    obs = torch.zeros(4, *SHAPE, dtype=torch.uint8).numpy()
+    ends = torch.zeros(8, dtype=torch.bool).numpy()
+    updates(WARM_UP + 4, progress)
+    acting.refresh()
+    for _ in range(6):
+        acting.ask(obs, 0.5)
+        acting.answer()
+    with no_waiting():
+        acting.refresh()
+        seen = acting.ask(obs, 0.5)
+        updates(4, progress)
+        acting.answer()
+        other, actions, reward, *flags = uploads(obs, ends.astype("int64"), ends.astype("float32"), ends, ends, ends)
+        replay.add(torch.cat([seen, other]), actions, reward, *flags)
+
+
+def test_arrays_arrive_whole_however_many_are_under_way() -> None:
+    uploads = accelerator.build_uploads(torch.device("cuda"))
+    busy = torch.rand(4000, 4000, device="cuda")
+    sent, found = [], []
+    for number in range(9):
+        for _ in range(5):
+            busy = busy @ busy  # what was uploaded is not read at once
+        arrays = [
+            torch.full((3, 5 + number), number, dtype=torch.uint8).numpy(),
+            torch.rand(number + 1).numpy(),
+            (torch.rand(7) < 0.5).numpy(),
+            torch.randint(9, (2,)).numpy(),
+        ]
+        sent.append([array.copy() for array in arrays])
+        found.append(uploads(*arrays))
+        for array in arrays:
+            array[...] = 0  # the caller's own again
+    for before, after in zip(sent, found, strict=True):
+        for array, tensor in zip(before, after, strict=True):
+            assert torch.equal(tensor.cpu(), torch.as_tensor(array))
+
+
 # The whole
 
 
@@ -233,6 +316,24 @@ def test_a_run_trains_and_is_resumed(tmp_path: Path, env: str) -> None:
     made = trained(tmp_path, env, 800, width=0.25, hidden="32")
     again = rlrun.train(resume=made.folder, steps=1200, evaluate=0)
     assert read_metrics(again.metrics)[-1]["step"] >= 1200
+
+
+def test_a_run_in_turns_is_the_same_under_the_same_seed_to_the_bit() -> None:
+    def weights() -> list[Tensor]:
+        settings = config(num_envs=6, epsilon_steps=500)
+        envs = rlrun.make("Breakout", 6, 0, "nature", device="cuda")
+        try:
+            agent = DQN(settings, SHAPE, 4, seed=1, device="cuda")
+            replay = accelerator.build_replay(settings, SHAPE, torch.uint8, seed=2, device="cuda")
+            progress = Progress.begin(envs.reset()[0])
+            for _ in islice(train_as_they_step(agent, envs, replay, settings, progress), 150):
+                pass
+            assert progress.updates > 200
+            return [weight.detach().clone() for weight in agent.online.parameters()]
+        finally:
+            envs.close()
+
+    assert all(map(torch.equal, weights(), weights()))
 
 
 def test_waterworlds_and_what_an_agent_sees_of_them_stay_on_the_device(tmp_path: Path) -> None:
