@@ -69,6 +69,19 @@ def build_replay(
     )
 
 
+def build_agent(
+    config: Config, obs_shape: Sequence[int], actions: int, *, seed: int = 0, device: torch.device | str = "cpu"
+) -> DQN:
+    """Return the agent that `config` describes, made for `device`; arguments as DQN's."""
+    device = torch.device(device)
+    parts: dict[str, Any] = {}  # other than the plain code's
+    if has_kernels(device) and config.optimizer == "adam":
+        from .kernels.adam import FusedAdam
+
+        parts["optimiser"] = FusedAdam
+    return DQN(config, obs_shape, actions, seed=seed, device=device, **parts)
+
+
 def build_updates(agent: DQN, replay: Replay, config: Config) -> Updates:
     """Return who makes the updates on the agent's device: captured graphs on a GPU."""
     return (GraphedUpdates if agent.device.type == "cuda" else eager_updates)(agent, replay, config)

@@ -72,7 +72,7 @@ def filled(settings: Config, *, pinned: bool = False, plain: bool = False) -> Re
 
 
 def built(settings: Config, kind: type[Updates]) -> tuple[DQN, Replay, Updates, Progress]:
-    agent, replay = DQN(settings, SHAPE, ACTIONS, seed=1, device="cuda"), filled(settings)
+    agent, replay = accelerator.build_agent(settings, SHAPE, ACTIONS, seed=1, device="cuda"), filled(settings)
     return agent, replay, kind(agent, replay, settings), Progress.begin(torch.zeros(8, *SHAPE).numpy())
 
 
