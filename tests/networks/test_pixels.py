@@ -136,13 +136,26 @@ def test_runs_moved_at_once_make_the_blocks_of_numbers_moved_one_by_one(dtype: t
     assert torch.equal(expected.view(3, 4, 4, 4, 21, 21)[1, 2, 3, 1, 5, 6], x[1, 1, 4 * 5 + 2, 4 * 6 + 3])
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float64])
+def test_a_compiler_can_follow_the_way_over_blocks(dtype: torch.dtype) -> None:
+    conv = channels_last(PixelConv(4, 5, 8, 4)).double()
+    x = (pixels(2, 4, 20, 12) if dtype == torch.uint8 else torch.rand(2, 4, 20, 12).double()).contiguous(
+        memory_format=torch.channels_last
+    )
+    compiled = torch.compile(by_blocks, backend="aot_eager", fullgraph=True, dynamic=False)
+    made, expected = compiled(conv, x), by_blocks(conv, x)
+    torch.testing.assert_close(made, expected)
+    gradients = [torch.autograd.grad(maps.square().sum(), conv.weight)[0] for maps in (made, expected)]
+    torch.testing.assert_close(*gradients)
+
+
 def test_channels_of_zeros_change_no_map_and_no_gradient() -> None:
     conv = channels_last(PixelConv(3, 5, 3, padding=1)).double()
     x = torch.rand(2, 3, 9, 7, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
     wide = [pixels_module._widened(maps) for maps in (x, conv.weight)]
     assert [maps.shape[1] for maps in wide] == [8, 8]
     assert all(maps.is_contiguous(memory_format=torch.channels_last) for maps in wide)
-    made, expected = F.conv2d(*wide, conv.bias, padding=1), plain(conv, x)
+    made, expected = F.conv2d(wide[0], wide[1], conv.bias, padding=1), plain(conv, x)
     torch.testing.assert_close(made, expected)
     scale = torch.randn_like(made)
     gradients = [torch.autograd.grad((maps * scale).sum(), conv.weight)[0] for maps in (made, expected)]
