@@ -9,6 +9,7 @@ import shutil
 import torch
 import torch._dynamo
 import torch._inductor
+import torch._inductor.decomposition
 
 from ..networks import QNetwork
 from .config import ConfigError
@@ -40,8 +41,20 @@ def compile_network(network: QNetwork) -> None:
     In place: its weights keep their names, and what was saved of one network fits the other. A deep copy is not
     compiled. Calls with and without gradients are compiled apart. What cannot be compiled whole raises when called.
     """
+    _pool_backward_by_gathering()
     dynamo = torch._dynamo.config
     dynamo.recompile_limit = max(dynamo.recompile_limit, SHAPES)
     options = {name: value for name, value in OPTIONS.items() if name in torch._inductor.list_options()}
     for part in (network.body, network.head):
-        part.compile(dynamic=False, fullgraph=True, options=options)  # type: ignore[no-untyped-call]
+        part.compile(dynamic=False, fullgraph=True, options=options)
+
+
+def _pool_backward_by_gathering() -> None:
+    """Have max-pools' gradients compiled as sums over the windows that a pixel lies in, from here on."""
+    # Left to itself torch scatters them from the windows instead, on a GPU with atomic additions: in another order each
+    # time, so that a seed would not make a run, and slower. Its own rule for gathering it keeps for its deterministic
+    # mode, which would also hold for all that is not compiled.
+    table = torch._inductor.decomposition
+    for overload in ("default", "grad_input"):
+        table.decompositions.pop(getattr(torch.ops.aten.max_pool2d_with_indices_backward, overload), None)
+    table.fast_random_decomps.cache_clear()  # a copy, if something was compiled before

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from rlrun.agents import accelerator
 from rlrun.agents.config import Config, ConfigError
@@ -13,6 +14,7 @@ from rlrun.agents.dqn import DQN
 from rlrun.agents.progress import Progress
 from rlrun.agents.replay import Replay
 from rlrun.agents.updates import EagerUpdates
+from rlrun.networks import ExpectationHead, QNetwork
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
 
@@ -73,6 +75,26 @@ def test_compiled_networks_see_bytes_and_floats_in_batches_of_any_size() -> None
     for obs in (seen, seen[:2], seen / 255):
         torch.testing.assert_close(compiled.q_values(obs), plain.q_values(obs), rtol=1e-4, atol=1e-5)
     assert not torch.equal(compiled.q_values(seen)[0], compiled.q_values(seen)[1])
+
+
+@needs_compiler
+def test_a_compiled_pool_has_the_gradient_of_the_plain_one_without_scattering() -> None:
+    from torch._inductor.decomposition import select_decomp_table
+
+    from rlrun.agents.compiling import compile_network
+
+    class Pool(torch.nn.MaxPool2d):
+        def forward(self, x: Tensor) -> Tensor:
+            pooled: Tensor = super().forward(x.relu())
+            return pooled
+
+    pool = Pool(3, stride=2, padding=1)
+    network = QNetwork(copy.deepcopy(pool), ExpectationHead(1, 1))
+    x = torch.randint(5, (2, 4, 9, 8)).float().contiguous(memory_format=torch.channels_last).requires_grad_()
+    expected = torch.autograd.grad(pool(x).square().sum(), x)[0]
+    compile_network(network)
+    assert torch.ops.aten.max_pool2d_with_indices_backward.default not in select_decomp_table()
+    assert torch.equal(torch.autograd.grad(network.body(x).square().sum(), x)[0], expected)  # ties as well
 
 
 @needs_compiler
