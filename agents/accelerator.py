@@ -83,6 +83,30 @@ def build_uploads(device: torch.device) -> Uploads:
     return PinnedUploads(device) if device.type == "cuda" else on_host
 
 
+def build_agent(
+    config: Config, obs_shape: Sequence[int], actions: int, *, seed: int = 0, device: torch.device | str = "cpu"
+) -> DQN:
+    """Return the agent that `config` describes, made for `device`; arguments as DQN's.
+
+    Raises ConfigError if its networks are to be compiled and cannot be here.
+    """
+    device = torch.device(device)
+    parts: dict[str, Any] = {}  # other than the plain code's
+    if config.compile:
+        from .compiling import compile_network, require_compiler  # here: torch's compiler takes seconds to import
+
+        require_compiler(device)
+    if has_kernels(device) and config.optimizer == "adam":
+        from .kernels.adam import FusedAdam
+
+        parts["optimiser"] = FusedAdam
+    agent = DQN(config, obs_shape, actions, seed=seed, device=device, **parts)
+    if config.compile:
+        for network in (agent.online, agent.target):
+            compile_network(network)
+    return agent
+
+
 def build_updates(agent: DQN, replay: Replay, config: Config) -> Updates:
     """Return who makes the updates on the agent's device: captured graphs on a GPU."""
     return (GraphedUpdates if agent.device.type == "cuda" else eager_updates)(agent, replay, config)

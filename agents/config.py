@@ -32,6 +32,7 @@ class Config:
     value_max: float = 10.0
     initial_value: float = 0.0  # every action's expected return before anything is learned; not categorical
     precision: Literal["float32", "bfloat16"] = "float32"  # of everything but the output layers and the optimiser
+    compile: bool = False  # both networks by torch's compiler: faster updates on a GPU, a minute or so later
 
     window: int = 1  # last observations that the agent sees, each beside the action before it; not for pictures
 

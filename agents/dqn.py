@@ -108,6 +108,7 @@ class DQN:
         actions: how many.
         seed: of the initial weights, the exploration and the noise.
         device: where it computes.
+        optimiser: makes what moves the weights of a network by the settings; `accelerator.build_agent` knows the best.
 
     """
 
@@ -119,6 +120,7 @@ class DQN:
         *,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        optimiser: Callable[[nn.Module, Config], Optimiser] = Optimiser,
     ) -> None:
         """Build both networks, equal at first, and the optimiser."""
         self.config, self.obs_shape, self.actions = config, tuple(obs_shape), actions
@@ -129,7 +131,8 @@ class DQN:
         if config.precision == "bfloat16":
             cast_hidden(self.online, torch.bfloat16)
         self.target = copy.deepcopy(self.online).requires_grad_(False)
-        self.optimiser = Optimiser(self.online, config)
+        self._build_optimiser = optimiser
+        self.optimiser = optimiser(self.online, config)
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self.policy = Policy(self.online, config, actions, self.generator)
         self._losses = build_losses(config, self.online.head)
@@ -237,7 +240,9 @@ class DQN:
         if type(body) is not type(self.online.body) or shapes[0] != shapes[1]:
             raise ValueError(f"the agent's body is {_outline(self.online.body)}, which {_outline(body)} cannot start")
         self.online.body.load_state_dict(theirs)
-        self.optimiser = Optimiser(self.online, self.config)  # its float32 masters were copies of the old weights
+        self.optimiser = self._build_optimiser(
+            self.online, self.config
+        )  # its float32 masters were copies of the old weights
         self.copy_to_target()
 
     def drain(self) -> tuple[float, float] | None:

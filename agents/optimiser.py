@@ -8,6 +8,7 @@ from torch.optim.rmsprop import rmsprop as torch_rmsprop
 
 from .config import Config
 
+BETAS = (0.9, 0.999)  # how long Adam's two moments last
 # Not torch's optimiser classes: making one of those imports torch's compiler, which takes longer than all the rest of
 # starting to train; and the moments are plain lists here, which a checkpoint holds as they are.
 MOMENTS = {"adam": ("exp_avg", "exp_avg_sq"), "rmsprop": ("square_avg", "grad_avg")}
@@ -26,7 +27,7 @@ def adam(
     # What torch's own functional Adam calls in the end; it counts the steps of each weight apart, which takes longer
     # than the arithmetic of a small network.
     torch._fused_adam_(
-        weights, grads, mean, square, [], [step] * len(weights), lr=learning_rate, beta1=0.9, beta2=0.999,
+        weights, grads, mean, square, [], [step] * len(weights), lr=learning_rate, beta1=BETAS[0], beta2=BETAS[1],
         weight_decay=0.0, eps=eps, amsgrad=False, maximize=False,
     )  # fmt: skip
 

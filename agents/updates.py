@@ -115,7 +115,8 @@ class PooledUpdates:
 
 def poolable(config: Config) -> bool:
     """Return whether updates may share a sample and a pass: nothing in them depends on the update before but by Q."""
-    return config.priority_exponent == 0.0 and not config.noisy
+    # And not where networks are compiled, which happens anew for each number of observations in a pass.
+    return config.priority_exponent == 0.0 and not config.noisy and not config.compile
 
 
 def eager_updates(agent: DQN, replay: Replay, config: Config) -> Updates:

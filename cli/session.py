@@ -14,7 +14,6 @@ import torch
 from ..agents import accelerator
 from ..agents import checkpoint as checkpoints
 from ..agents.checkpoint import Checkpoint
-from ..agents.dqn import DQN
 from ..agents.frame_log import FrameLog, restore_frames
 from ..agents.presets import preset
 from ..agents.progress import Progress
@@ -73,7 +72,7 @@ class Session:
         if self.device.type == "cpu" and not multiplies_bfloat16():
             self.notes += precision_notes(self.config, preset(settings.preset))
         actions = int(self.envs.single_action_space.n)  # type: ignore[union-attr]
-        self.agent = DQN(self.config, shape, actions, seed=settings.seed, device=self.device)
+        self.agent = accelerator.build_agent(self.config, shape, actions, seed=settings.seed, device=self.device)
         self.replay = accelerator.build_replay(
             self.config, shape, dtype, seed=settings.seed, device=self.device, pinned=pinned
         )

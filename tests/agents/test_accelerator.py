@@ -7,8 +7,8 @@ import torch
 
 from rlrun.agents import accelerator
 from rlrun.agents.config import Config
-from rlrun.agents.dqn import DQN
 from rlrun.agents.frame_ring import FrameRing
+from rlrun.agents.optimiser import Optimiser
 from rlrun.agents.priorities import Priorities
 from rlrun.agents.updates import EagerUpdates
 
@@ -29,7 +29,8 @@ def test_on_a_cpu_everything_is_the_plain_torch_code() -> None:
     assert (replay.stack, replay.n_step, replay.discount, replay.priority_exponent) == (4, 3, 0.9, 0.5)
     assert (replay.rows, replay.num_envs, replay.generator.initial_seed()) == (50, 2, 5)
     assert replay.obs_dtype == torch.uint8
-    agent = DQN(settings, (3,), 2)
+    agent = accelerator.build_agent(settings, (3,), 2)
+    assert type(agent.optimiser) is Optimiser
     assert isinstance(accelerator.build_updates(agent, replay, settings), EagerUpdates)
 
 
@@ -54,7 +55,8 @@ def test_kernels_are_for_a_gpu_with_triton_and_pinned_frames_for_kernels_that_ga
 def test_training_on_a_cpu_never_loads_a_kernel() -> None:
     code = (
         "import sys, torch; from rlrun.agents.accelerator import *; from rlrun.agents.config import Config; "
-        "build_replay(Config(), (4, 84, 84), torch.uint8); import rlrun.cli.session; "
+        "build_replay(Config(), (4, 84, 84), torch.uint8); build_agent(Config(), (4, 84, 84), 3); "
+        "import rlrun.cli.session; "
         "print([name for name in sys.modules if 'kernels' in name and name.startswith('rlrun')])"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

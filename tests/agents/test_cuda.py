@@ -36,6 +36,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "categorical-rmsprop": {"distribution": "categorical", "optimizer": "rmsprop", "priority_exponent": 0.5},
     "gap-increase": {"gap_increase": 0.7, "double": True, "dueling": True},
     "bfloat16": {"precision": "bfloat16", "layer_norm": True, "priority_exponent": 0.5},
+    "compiled": {"compile": True, "precision": "bfloat16", "layer_norm": True, "double": True, "dueling": True},
+    "compiled-impala": {"compile": True, "precision": "bfloat16", "body": "impala", "width": 0.5},
 }
 
 
@@ -75,7 +77,7 @@ def filled(settings: Config, *, pinned: bool = False, plain: bool = False) -> Re
 
 
 def built(settings: Config, kind: type[Updates]) -> tuple[DQN, Replay, Updates, Progress]:
-    agent, replay = DQN(settings, SHAPE, ACTIONS, seed=1, device="cuda"), filled(settings)
+    agent, replay = accelerator.build_agent(settings, SHAPE, ACTIONS, seed=1, device="cuda"), filled(settings)
     return agent, replay, kind(agent, replay, settings), Progress.begin(torch.zeros(8, *SHAPE).numpy())
 
 
@@ -192,6 +194,23 @@ def test_updates_never_wait_for_the_device(kind: type[Updates], variant: str) ->
             progress.step += 8
             updates(5, progress)
     assert not torch.equal(before, agent.online.head.advantage.output.weight)
+
+
+@pytest.mark.parametrize("body", ["nature", "impala"])
+def test_compiled_networks_see_and_learn_what_plain_ones_do(body: str) -> None:
+    settings = config(compile=True, body=body, width=0.5, double=True, dueling=True)
+    compiled = accelerator.build_agent(settings, SHAPE, ACTIONS, seed=1, device="cuda")
+    plain = DQN(settings, SHAPE, ACTIONS, seed=1, device="cuda")
+    batch = filled(settings).sample(32)
+    seen = torch.randint(256, (16, *SHAPE), dtype=torch.uint8, device="cuda")
+    for obs in (batch.obs, seen):
+        torch.testing.assert_close(compiled.q_values(obs), plain.q_values(obs), rtol=1e-2, atol=1e-3)  # TF32's
+    found = []
+    for agent in (compiled, plain):
+        loss = agent._loss(batch, agent.look_ahead(batch)[1])[0]
+        found.append(torch.cat([gradient.flatten() for gradient in agent.optimiser.gradients(loss)]))
+    assert float(torch.nn.functional.cosine_similarity(found[0], found[1], dim=0)) > 0.999
+    torch.testing.assert_close(found[0].norm(), found[1].norm(), rtol=1e-2, atol=0)
 
 
 def test_a_graph_follows_the_learning_rate() -> None:

@@ -1,8 +1,11 @@
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rlrun.networks import pixels as pixels_module
 from rlrun.networks.pixels import PixelConv, channels_last
 
 
@@ -84,3 +87,99 @@ def test_laying_out_the_channels_changes_no_value_and_no_shape() -> None:
     assert conv.weight.is_contiguous(memory_format=torch.channels_last)
     assert not conv.weight.is_contiguous()
     assert conv.bias is bias
+
+
+# What a GPU does, by hand
+
+
+def by_blocks(conv: PixelConv, x: Tensor) -> Tensor:
+    """Return the maps by way of blocks of pixels."""
+    weight = conv.weight * (1 / 255) if x.dtype == torch.uint8 else conv.weight
+    blocks = pixels_module._pixel_blocks(x, weight.dtype)
+    assert blocks.is_contiguous(memory_format=torch.channels_last)
+    weight = pixels_module._pixel_block_weight(weight)
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    return F.conv2d(blocks, weight, conv.bias)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding", "height", "width"), SHAPES[:3])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_blocks_of_pixels_give_the_maps_and_gradients_of_the_pixels(
+    kernel: int, stride: int, padding: int, height: int, width: int, channels: int, memory_format: torch.memory_format
+) -> None:
+    conv = channels_last(PixelConv(channels, 5, kernel, stride, padding)).double()
+    x = pixels(2, channels, height, width).contiguous(memory_format=memory_format)
+    seen = (x.double() / 255).requires_grad_()
+    expected = plain(conv, seen)
+    scale = torch.randn_like(expected)
+    needed = [seen, *conv.parameters()]
+    gradients = torch.autograd.grad((expected * scale).sum(), needed)
+    for made in (by_blocks(conv, x), by_blocks(conv, seen.detach()), by_blocks(conv, seen)):
+        torch.testing.assert_close(made, expected)
+        weights = torch.autograd.grad((made * scale).sum(), needed[1:], retain_graph=True)
+        for gradient, other in zip(weights, gradients[1:], strict=True):
+            torch.testing.assert_close(gradient, other)
+    torch.testing.assert_close(torch.autograd.grad((made * scale).sum(), [seen])[0], gradients[0])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_runs_moved_at_once_make_the_blocks_of_numbers_moved_one_by_one(dtype: torch.dtype) -> None:
+    x = torch.rand(3, 4, 84, 84).to(dtype)
+    last = x.contiguous(memory_format=torch.channels_last)
+    assert pixels_module._moves_runs(last, dtype, 16)
+    assert not pixels_module._moves_runs(x, dtype, 16)
+    assert not pixels_module._moves_runs(last.clone().requires_grad_(), dtype, 16)
+    expected = pixels_module._pixel_blocks(x, dtype)
+    assert torch.equal(pixels_module._pixel_blocks(last, dtype), expected)
+    assert torch.equal(pixels_module._pixel_blocks(last[1:], dtype), expected[1:])
+    assert torch.equal(expected.view(3, 4, 4, 4, 21, 21)[1, 2, 3, 1, 5, 6], x[1, 1, 4 * 5 + 2, 4 * 6 + 3])
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float64])
+def test_a_compiler_can_follow_the_way_over_blocks(dtype: torch.dtype) -> None:
+    conv = channels_last(PixelConv(4, 5, 8, 4)).double()
+    x = (pixels(2, 4, 20, 12) if dtype == torch.uint8 else torch.rand(2, 4, 20, 12).double()).contiguous(
+        memory_format=torch.channels_last
+    )
+    compiled = torch.compile(by_blocks, backend="aot_eager", fullgraph=True, dynamic=False)
+    made, expected = compiled(conv, x), by_blocks(conv, x)
+    torch.testing.assert_close(made, expected)
+    gradients = [torch.autograd.grad(maps.square().sum(), conv.weight)[0] for maps in (made, expected)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_channels_of_zeros_change_no_map_and_no_gradient() -> None:
+    conv = channels_last(PixelConv(3, 5, 3, padding=1)).double()
+    x = torch.rand(2, 3, 9, 7, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
+    wide = [pixels_module._widened(maps) for maps in (x, conv.weight)]
+    assert [maps.shape[1] for maps in wide] == [8, 8]
+    assert all(maps.is_contiguous(memory_format=torch.channels_last) for maps in wide)
+    made, expected = F.conv2d(wide[0], wide[1], conv.bias, padding=1), plain(conv, x)
+    torch.testing.assert_close(made, expected)
+    scale = torch.randn_like(made)
+    gradients = [torch.autograd.grad((maps * scale).sum(), conv.weight)[0] for maps in (made, expected)]
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize(("kernel", "stride", "padding", "height", "width"), SHAPES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_gpu_computes_the_maps_and_gradients_of_the_cpu(
+    kernel: int, stride: int, padding: int, height: int, width: int, dtype: torch.dtype
+) -> None:
+    conv = channels_last(PixelConv(4, 8, kernel, stride, padding))
+    twin = channels_last(PixelConv(4, 8, kernel, stride, padding)).to("cuda", dtype)
+    twin.load_state_dict(conv.state_dict())
+    conv.load_state_dict(twin.state_dict())  # rounded alike
+    x = pixels(2, 4, height, width)
+    scale = torch.randn_like(conv(x))
+    for seen in (x, (x / 255).to(dtype).contiguous(memory_format=torch.channels_last)):
+        expected, made = conv(seen if seen.dtype == torch.uint8 else seen.float()), twin(seen.cuda())
+        near = partial(torch.testing.assert_close, rtol=2e-2, atol=2e-2)  # bfloat16's rounding, and TF32's
+        near(made.float().cpu(), expected)
+        mine = torch.autograd.grad((made.float() * scale.cuda()).sum(), list(twin.parameters()))
+        theirs = torch.autograd.grad((expected * scale).sum(), list(conv.parameters()))
+        for gradient, other in zip(mine, theirs, strict=True):
+            near(gradient.float().cpu() / other.abs().max(), other / other.abs().max())

@@ -17,14 +17,17 @@ pytestmark = [
 ALIGNED = [["tt.divisibility", 16]]  # what Triton's launcher finds out about torch's tensors
 
 
-def compiled(kernel: Any, signature: dict[str, str], constants: dict[str, int]) -> Any:
-    """Return `kernel` compiled for sm_90, its pointers aligned to 16 bytes."""
+def compiled(kernel: Any, signature: dict[str, Any], constants: dict[str, Any]) -> Any:
+    """Return `kernel` compiled for sm_90, its pointers, which may come in tuples, aligned to 16 bytes."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
     names = list(signature)
-    attributes = {(i,): ALIGNED for i, name in enumerate(names) if signature[name].startswith("*")}
+    places: list[tuple[tuple[int, ...], str]] = []
+    for i, kind in enumerate(signature.values()):
+        places += [((i,), kind)] if isinstance(kind, str) else [((i, j), each) for j, each in enumerate(kind)]
+    attributes = {place: ALIGNED for place, kind in places if kind.startswith("*")}
     source = ASTSource(
         kernel,
         {**signature, **dict.fromkeys(constants, "constexpr")},
@@ -103,4 +106,24 @@ def test_a_row_of_the_ledger_is_written_without_spills(tmp_path: Path, n_step: i
         },
         {"STACK": 4, "STEPS": n_step, "MAX_AGE": MAX_AGE, "LANES": LANES},
     )  # fmt: skip
+    assert memory_of_a_thread(kernel, tmp_path) == 0
+
+
+@pytest.mark.parametrize("low", [True, False])
+def test_adam_reads_and_writes_in_vectors_without_spills(tmp_path: Path, low: bool) -> None:
+    from rlrun.agents.kernels.adam import BLOCK, LOG2_BETAS, TENSORS, _adam
+
+    computing = "*bf16" if low else "*fp32"
+    kinds = {"grads": computing, "weights": "*fp32", "means": "*fp32", "squares": "*fp32", "lows": computing}
+    signature = {name: (kind,) * TENSORS for name, kind in kinds.items()}
+    constants = {
+        "FIRSTS": tuple(range(TENSORS)), "COUNTS": tuple(range(1, TENSORS + 1)), "TENSORS": TENSORS, "BETA1": 0.9,
+        "BETA2": 0.999, "LOG2_BETA1": LOG2_BETAS[0], "LOG2_BETA2": LOG2_BETAS[1], "EPS": 1e-5, "LOW": low,
+        "BLOCK": BLOCK,
+    }  # fmt: skip
+    kernel = compiled(_adam, {**signature, **dict.fromkeys(("step", "rate", "scale"), "*fp32")}, constants)
+    code = kernel.asm["ptx"]
+    # A thread's eight numbers of a whole block: gradient, weight and both moments, then the masters, written likewise.
+    assert len(re.findall(r"ld\.global\.v4\.b32", code)) == (7 if low else 8), "numbers are read one by one"
+    assert len(re.findall(r"st\.global\.v4\.b32", code)) == (7 if low else 6), "numbers are written one by one"
     assert memory_of_a_thread(kernel, tmp_path) == 0
