@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import torch
 
+from ..devices import has_kernels
 from .config import Config
 from .dqn import DQN
 from .graph import GraphedUpdates
 from .priorities import EvenPriorities
 from .replay import Replay
 from .updates import Updates, eager_updates
-
-
-def has_kernels(device: torch.device) -> bool:
-    """Return whether the Triton kernels can run on `device`: torch brings Triton along for CUDA on Linux."""
-    return device.type == "cuda" and importlib.util.find_spec("triton") is not None
 
 
 def can_pin(device: torch.device, obs_shape: Sequence[int], obs_dtype: torch.dtype) -> bool:

@@ -72,7 +72,7 @@ class WaterworldWorld(World):
             obs = self._shown(self.batch.load_state_dict(state["batch"]))
         except ValueError as error:
             raise TypeError(str(error)) from error
-        return obs, np.ones(self.num_envs, np.bool_), self.batch.ended.cpu().numpy()
+        return obs, np.ones(self.num_envs, np.bool_), self.batch.episodes.ended.cpu().numpy()
 
     def _shown(self, told: Tensor) -> Any:
         """Return what is told of each world, (N, ...), as the outside sees it."""
