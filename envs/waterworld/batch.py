@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 from ..errors import WorldError
 from .episodes import Episodes, Outcome
 from .explicit import read_state
-from .state import State
+from .state import Brought, State
 from .variants import core_of
 
 
@@ -102,5 +103,5 @@ def parts(outcome: Outcome) -> Iterator[tuple[str, Tensor]]:
 
     The reward's three parts, what was eaten, and whether a wall stopped the agent.
     """
-    for name in ("proximity", "forward", "digestion", "apples", "poisons", "collided"):
-        yield name, getattr(outcome.tick, name).masked_fill(outcome.opened, 0)
+    for field in fields(Brought):
+        yield field.name, getattr(outcome.brought, field.name)

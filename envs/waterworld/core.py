@@ -12,7 +12,7 @@ from . import chance
 from .episodes import Episodes, Outcome
 from .layout import AGEING_CHANCE, AGEING_PERIOD, MARGIN, OLD, SPAWN_CHANCE, SPAWN_PERIOD, Layout
 from .rays import APPLE, POISON, Eyes, Near, Sight, look, near
-from .state import EMPTY, Arrivals, Events, State, Tick
+from .state import EMPTY, Arrivals, Brought, Events, State, Tick
 
 AGEING, SPAWNING, BIRTH = range(3)  # what numbers are drawn for
 
@@ -104,18 +104,17 @@ class Core(ABC):
         episodes: theirs, which go on. limit: the steps of an episode before truncation; None for no end.
         """
         opened = episodes.ended
-        tick = self.tick(actions)
-        reward = tick.reward
+        brought: Brought = self.tick(actions)
         steps = episodes.steps + 1
         if bool(opened.any()):
             rows = opened.nonzero()[:, 0]
             episodes.episodes = episodes.episodes + opened
             steps = steps.masked_fill(opened, 0)
-            reward = reward.masked_fill(opened, 0.0)
+            brought = brought.without(opened)
             self.restart(rows, episodes.keys[rows])
         episodes.steps = steps
         episodes.ended = torch.zeros_like(opened) if limit is None else steps >= limit
-        return Outcome(self.observe(), reward, episodes.ended, opened, tick)
+        return Outcome(self.observe(), brought.reward, episodes.ended, opened, brought)
 
     @abstractmethod
     def observe(self) -> Tensor:

@@ -40,7 +40,7 @@ class Outcome(NamedTuple):
     """What a step of N worlds brought, each (N, ...)."""
 
     obs: Tensor  # (N, features) float32
-    reward: Tensor  # (N,) float32; 0 where an episode opened
+    reward: Tensor  # (N,) float32
     truncated: Tensor  # (N,) bool: the time limit is reached
     opened: Tensor  # (N,) bool: the step opened an episode instead of being one
-    tick: Brought  # what it is made of; meaningless where `opened`
+    brought: Brought  # what the reward is made of; 0, as the reward, where an episode opened

@@ -71,6 +71,10 @@ class Brought:
         """The reward, (N,)."""
         return self.proximity + self.forward + self.digestion
 
+    def without(self, rows: Tensor) -> Brought:
+        """Return it with zeros for the worlds at which `rows` (N,) bool is true."""
+        return Brought(**{field.name: getattr(self, field.name).masked_fill(rows, 0) for field in fields(Brought)})
+
 
 @dataclass
 class Tick(Brought):
