@@ -101,7 +101,7 @@ class ResidentWaterworld(WaterworldWorld):
         on_host = actions.cpu() if isinstance(actions, Tensor) else actions
         return torch.from_numpy(super()._checked(on_host)).to(device)  # which has the words for what is wrong
 
-    def _send(self, actions: Tensor) -> None:
+    def _send(self, actions: Any) -> None:
         self._sent = actions.clamp(0, len(self.action_names) - 1)
         self._beyond = actions - self._sent  # 0 where the action exists
 

@@ -80,10 +80,10 @@ def look(eyes: Eyes, state: State) -> tuple[Sight, Tensor]:
     """
     numbers = eyes.layout
     count = len(state.x)
-    like = {"device": state.x.device}
-    distance = torch.empty(count, numbers.eyes, **like)
-    kind, place = torch.empty(2, count, numbers.eyes, dtype=torch.int64, **like).unbind()
-    obs = torch.empty(count, 3 * numbers.eyes, **like)
+    device = state.x.device
+    distance = torch.empty(count, numbers.eyes, device=device)
+    kind, place = torch.empty(2, count, numbers.eyes, dtype=torch.int64, device=device).unbind()
+    obs = torch.empty(count, 3 * numbers.eyes, device=device)
     _look[(triton.cdiv(count, WORLDS),)](
         state.x, state.y, state.angle, state.item_x, state.item_y, state.item_kind, eyes.walls, eyes.sine, eyes.cosine,
         distance, kind, place, obs, count, REACH=numbers.reach, WALLS=len(numbers.walls), ITEMS=numbers.items,

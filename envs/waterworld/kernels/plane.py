@@ -43,7 +43,7 @@ def within(part, whole):
 
 @triton.jit
 def meeting(x, y, step_x, step_y, walls, wall):
-    """Return whether the line from (x, y) along (step_x, step_y) meets a wall, and the share of it before as a fraction.
+    """Return whether lines from (x, y) along (step_x, step_y) meet a wall, and their shares before it as fractions.
 
     walls: float32 (W, 4), x1, y1, x2, y2. wall: which. The shapes of the others go together.
     """

@@ -40,10 +40,11 @@ def numbers(layout: Layout) -> dict[str, float]:
 class FusedRLDemo(RLDemo):
     """RLDemo in float32 on a GPU, stepped and looked around in by kernels; RLDemo's own `step` is their twin.
 
-    The host never waits for a step. It brings what the twin's brings from the same state: chance to the bit, and floats
-    within rounding, as sines and quotients are taken otherwise. Where a ray grazes an item or a wall's end, rounding may
-    decide what is seen, and where a step ends at the rim of an item, whether it is eaten. Which items were eaten is not
-    told, only how many. An action that does not exist is not found out: it leaves its agent where it is.
+    The host never waits for a step. From the same state it brings what the twin's brings: chance to the bit, and floats
+    within rounding, as sines and quotients are taken otherwise (products and sums are not fused). So rounding may
+    decide what is seen where a ray grazes an item or a wall's end, and whether an item is eaten that all but touches.
+    Which items were eaten is not told, only how many. An action that does not exist is not found out: it leaves its
+    agent where it is. Actions, (N,) int64, lie on the worlds' device.
     """
 
     def __init__(self, layout: Layout, keys: Tensor, *, dtype: torch.dtype = torch.float32) -> None:
@@ -64,8 +65,8 @@ class FusedRLDemo(RLDemo):
         flags = torch.empty(2, count, dtype=torch.bool, device=self.device)
         kinds = torch.empty_like(state.item_kind)
         live[(triton.cdiv(count, WORLDS),)](
-            actions.contiguous(), state.x, state.y, state.angle, state.clock, state.item_x, state.item_y, state.item_kind,
-            state.item_born, self.keys, episodes.seeds, episodes.episodes, episodes.steps, opened,
+            actions.contiguous(), state.x, state.y, state.angle, state.clock, state.item_x, state.item_y,
+            state.item_kind, state.item_born, self.keys, episodes.seeds, episodes.episodes, episodes.steps, opened,
             sight.distance, sight.kind, self._wheels, self._walls, reals, wholes, flags, kinds,
             count, NEVER if limit is None else limit,
             **self._numbers, WORLDS=WORLDS, num_warps=WARPS, enable_fp_fusion=False,

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-Compile, Memory = Callable[..., Any], Callable[[Any], int]
+Compile = Callable[..., Any]
+Memory = Callable[[Any], int]
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])

@@ -7,7 +7,8 @@ import pytest
 
 from rlrun.envs.waterworld.layout import RLDEMO
 
-Compile, Memory = Callable[..., Any], Callable[[Any], int]
+Compile = Callable[..., Any]
+Memory = Callable[[Any], int]
 
 
 def signature(text: str) -> dict[str, str]:
