@@ -54,10 +54,9 @@ class Batch:
         begins, as `read_state` takes it; WorldError if one is malformed, and then nothing is changed.
         """
         worlds = None if states is None else self._read(states)
-        before, device = self.episodes, self.core.device
+        device = self.core.device
         if seeds is None:
-            self.episodes = Episodes.first(before.seeds)
-            self.episodes.episodes = before.episodes + 1
+            self.episodes = self.episodes.following()
         else:
             self.episodes = Episodes.first(torch.from_numpy(np.array(seeds, np.int64)).to(device))
         keys = self.episodes.keys

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import torch
@@ -25,6 +25,10 @@ class Episodes:
     def first(cls, seeds: Tensor) -> Episodes:
         """Return the first episodes of `seeds` (N,) int64."""
         return cls(seeds, torch.zeros_like(seeds), torch.zeros_like(seeds), torch.zeros_like(seeds, dtype=torch.bool))
+
+    def following(self) -> Episodes:
+        """Return the next episodes of the same seeds."""
+        return replace(Episodes.first(self.seeds), episodes=self.episodes + 1)
 
     @property
     def keys(self) -> Tensor:

@@ -104,13 +104,12 @@ def compare(worlds: Batch, twin: Batch, actions: Tensor) -> Counter[str]:
             got = getattr(worlds.core.state, name)
             assert got.dtype == expected.dtype
             assert torch.equal(got, expected), name
-    same = worlds.core.sight.kind == twin.core.sight.kind
-    same &= worlds.core.sight.place == twin.core.sight.place
-    for got, expected in (
-        (worlds.core.sight.distance[same], twin.core.sight.distance[same]),
-        (mine.obs.view(*same.shape, 3)[same], theirs.obs.view(*same.shape, 3)[same]),
-    ):
-        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+    mine_seen, theirs_seen = worlds.core.sight, twin.core.sight
+    same = (mine_seen.kind == theirs_seen.kind) & (mine_seen.place == theirs_seen.place)
+    same &= torch.isclose(mine_seen.distance, theirs_seen.distance, rtol=1e-4, atol=1e-4)
+    told, expected = (obs.view(*same.shape, 3)[same] for obs in (mine.obs, theirs.obs))
+    torch.testing.assert_close(told, expected, rtol=1e-4, atol=1e-5)
+    assert torch.equal(mine.obs, worlds.core.observe())
     after, lived = worlds.core.state.item_kind, ~mine.opened[:, None]
     return Counter(
         eyes=same.numel(),
@@ -129,7 +128,7 @@ def compare(worlds: Batch, twin: Batch, actions: Tensor) -> Counter[str]:
 
 
 def test_every_tick_brings_what_the_twins_brings_from_the_same_state(device: str) -> None:
-    ticks, count = (40, 33) if device == "cpu" else (400, 100)  # neither fills all programs
+    ticks, count = (30, 33) if device == "cpu" else (400, 100)  # neither fills all programs
     limit = 7
     worlds, twin = batch(device, count, limit), batch(device, count, limit, plain=True)
     worlds.episodes.steps = torch.arange(count, device=device) % limit  # they end at different times
@@ -141,8 +140,9 @@ def test_every_tick_brings_what_the_twins_brings_from_the_same_state(device: str
         total += compare(worlds, twin, actions)
     for name in total.keys() - {"differing"}:
         assert total[name] > 20, f"too little of this happened: {name}"
-    # A ray that grazes an item or a wall's end may be decided by rounding: a 1e-5th of a pixel of some ten.
-    assert total["differing"] <= total["eyes"] / 20_000
+    # Rounding moves what an eye sees by some 1e-5 px. That decides whether a ray that grazes an item or a wall's end
+    # meets it, and counts for more where a ray all but follows a wall. Both are rare, and not there at all on the CPU.
+    assert total["differing"] <= (0 if device == "cpu" else total["eyes"] / 20_000)
 
 
 def test_undisturbed_worlds_live_through_the_same_for_a_while(device: str) -> None:
