@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import torch
 
+from ..devices import has_kernels
 from .acting import Acting, GraphedActing, PlainActing
 from .config import Config
 from .dqn import DQN
@@ -17,11 +17,6 @@ from .priorities import EvenPriorities
 from .replay import Replay
 from .updates import Updates, eager_updates
 from .uploads import PinnedUploads, Uploads, on_host
-
-
-def has_kernels(device: torch.device) -> bool:
-    """Return whether the Triton kernels can run on `device`: torch brings Triton along for CUDA on Linux."""
-    return device.type == "cuda" and importlib.util.find_spec("triton") is not None
 
 
 def can_pin(device: torch.device, obs_shape: Sequence[int], obs_dtype: torch.dtype) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,20 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import WorldError
-from . import chance
+from .episodes import Episodes, Outcome
 from .explicit import read_state
-from .state import State, Tick
+from .state import Brought, State
 from .variants import core_of
-
-
-class Outcome(NamedTuple):
-    """What a step of N worlds brought, each (N, ...)."""
-
-    obs: Tensor  # (N, features) float32
-    reward: Tensor  # (N,) float32; 0 where an episode opened
-    truncated: Tensor  # (N,) bool: the time limit is reached
-    opened: Tensor  # (N,) bool: the step opened an episode instead of being one
-    tick: Tick  # what it is made of; meaningless where `opened`
 
 
 class Batch:
@@ -34,7 +25,7 @@ class Batch:
 
     Attributes:
         core: the worlds themselves.
-        ended: (N,) bool, the rows whose episode the last step ended.
+        episodes: which episodes they live through.
 
     """
 
@@ -52,11 +43,8 @@ class Batch:
         """
         self.num_envs = num_envs
         self.max_episode_steps = max_episode_steps
-        self.seeds = torch.arange(num_envs, device=device)
-        self.episodes = torch.zeros_like(self.seeds)
-        self.steps = torch.zeros_like(self.seeds)  # of the running episodes
-        self.ended = torch.zeros(num_envs, dtype=torch.bool, device=device)
-        self.core = core_of(variant, chance.keys(self.seeds, self.episodes))
+        self.episodes = Episodes.first(torch.arange(num_envs, device=device))
+        self.core = core_of(variant, self.episodes.keys)
         self.layout = self.core.layout
 
     def reset(self, seeds: NDArray[np.int64] | None = None, states: Sequence[Any] | None = None) -> Tensor:
@@ -66,63 +54,41 @@ class Batch:
         begins, as `read_state` takes it; WorldError if one is malformed, and then nothing is changed.
         """
         worlds = None if states is None else self._read(states)
+        device = self.core.device
         if seeds is None:
-            self.episodes += 1
+            self.episodes = self.episodes.following()
         else:
-            self.seeds = torch.from_numpy(np.array(seeds, np.int64)).to(self.seeds.device)
-            self.episodes.zero_()
-        rows = torch.arange(self.num_envs, device=self.seeds.device)
-        self._open(rows)
-        if worlds is not None:
-            self.core.put(rows, self.core.keys.clone(), worlds)
+            self.episodes = Episodes.first(torch.from_numpy(np.array(seeds, np.int64)).to(device))
+        keys = self.episodes.keys
+        worlds = self.core.born(keys) if worlds is None else worlds
+        self.core.put(torch.arange(self.num_envs, device=device), keys, worlds)
         return self.core.observe()
 
     def step(self, actions: Tensor) -> Outcome:
         """Let every world take a step with `actions` (N,) int64, or open its next episode."""
-        opened = self.ended
-        tick = self.core.tick(actions)
-        reward = tick.reward
-        self.steps += 1
-        if bool(opened.any()):
-            rows = opened.nonzero()[:, 0]
-            self.episodes[rows] += 1
-            self._open(rows)
-            reward = reward.masked_fill(opened, 0.0)
-        if self.max_episode_steps is None:
-            self.ended = torch.zeros_like(opened)
-        else:
-            self.ended = self.steps >= self.max_episode_steps
-        return Outcome(self.core.observe(), reward, self.ended, opened, tick)
+        return self.core.step(actions, self.episodes, self.max_episode_steps)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that is going on, as values that JSON can hold."""
-        tensors = {**self.core.state.tensors(), "keys": self.core.keys, **self._own()}
-        return {name: tensor.tolist() for name, tensor in tensors.items()}
+        return {name: tensor.tolist() for name, tensor in self._tensors().items()}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> Tensor:
         """Go on from what `state_dict` returned, bit for bit; return the observations to act on (N, features).
 
         Raises KeyError, TypeError or ValueError for what it did not return, and then nothing is changed.
         """
-        mine = {**self.core.state.tensors(), "keys": self.core.keys, **self._own()}
+        mine = self._tensors()
         read = {name: torch.tensor(saved[name], dtype=old.dtype, device=old.device) for name, old in mine.items()}
         for name, old in mine.items():
             if read[name].shape != old.shape:
                 raise ValueError(f"{name} has shape {tuple(read[name].shape)} instead of {tuple(old.shape)}")
-        for name in self._own():
-            setattr(self, name, read.pop(name))
+        self.episodes = Episodes(**{name: read.pop(name) for name in self.episodes.tensors()})
         keys = read.pop("keys")
         self.core.put(torch.arange(self.num_envs, device=keys.device), keys, State(**read))
         return self.core.observe()
 
-    def _own(self) -> dict[str, Tensor]:
-        return {name: getattr(self, name) for name in ("seeds", "episodes", "steps", "ended")}
-
-    def _open(self, rows: Tensor) -> None:
-        """Begin the episodes of `rows` (M,)."""
-        self.steps[rows] = 0
-        self.ended = self.ended.index_fill(0, rows, False)
-        self.core.restart(rows, chance.keys(self.seeds[rows], self.episodes[rows]))
+    def _tensors(self) -> dict[str, Tensor]:
+        return {**self.core.state.tensors(), "keys": self.core.keys, **self.episodes.tensors()}
 
     def _read(self, states: Sequence[Any]) -> State:
         if len(states) != self.num_envs:
@@ -136,5 +102,5 @@ def parts(outcome: Outcome) -> Iterator[tuple[str, Tensor]]:
 
     The reward's three parts, what was eaten, and whether a wall stopped the agent.
     """
-    for name in ("proximity", "forward", "digestion", "apples", "poisons", "collided"):
-        yield name, getattr(outcome.tick, name).masked_fill(outcome.opened, 0)
+    for field in fields(Brought):
+        yield field.name, getattr(outcome.brought, field.name)

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from . import chance
+from .episodes import Episodes, Outcome
 from .layout import AGEING_CHANCE, AGEING_PERIOD, MARGIN, OLD, SPAWN_CHANCE, SPAWN_PERIOD, Layout
 from .rays import APPLE, POISON, Eyes, Near, Sight, look, near
-from .state import EMPTY, Arrivals, Events, State, Tick
+from .state import EMPTY, Arrivals, Brought, Events, State, Tick
 
 AGEING, SPAWNING, BIRTH = range(3)  # what numbers are drawn for
 
@@ -96,6 +97,24 @@ class Core(ABC):
         digestion = apples * self.layout.apple + poisons * self.layout.poison
         walking = self._walking_reward(actions, before)
         return Tick(*walking, digestion.to(self.dtype), apples, poisons, collided, meals.place, vanished)
+
+    def step(self, actions: Tensor, episodes: Episodes, limit: int | None) -> Outcome:
+        """Let every world take a step with `actions` (N,) int64, or open its next episode where the last step ended it.
+
+        episodes: theirs, which go on. limit: the steps of an episode before truncation; None for no end.
+        """
+        opened = episodes.ended
+        brought: Brought = self.tick(actions)
+        steps = episodes.steps + 1
+        if bool(opened.any()):
+            rows = opened.nonzero()[:, 0]
+            episodes.episodes = episodes.episodes + opened
+            steps = steps.masked_fill(opened, 0)
+            brought = brought.without(opened)
+            self.restart(rows, episodes.keys[rows])
+        episodes.steps = steps
+        episodes.ended = torch.zeros_like(opened) if limit is None else steps >= limit
+        return Outcome(self.observe(), brought.reward, episodes.ended, opened, brought)
 
     @abstractmethod
     def observe(self) -> Tensor:

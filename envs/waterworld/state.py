@@ -55,8 +55,9 @@ class Events(NamedTuple):
     arrivals: Arrivals
 
 
-class Tick(NamedTuple):
-    """What a tick brought, each (N,) unless said; the reward is the sum of its three parts."""
+@dataclass
+class Brought:
+    """What a tick brought to N worlds, each (N,); the reward is the sum of its three parts."""
 
     proximity: Tensor  # for keeping away from walls
     forward: Tensor  # for going straight on in the open
@@ -64,10 +65,20 @@ class Tick(NamedTuple):
     apples: Tensor  # int64, eaten
     poisons: Tensor  # int64, eaten
     collided: Tensor  # bool: a wall stopped the agent
-    eaten: Tensor  # (K,) int64: places in an (N, S) array laid flat
-    vanished: Tensor  # (V,) int64: likewise, of age
 
     @property
     def reward(self) -> Tensor:
         """The reward, (N,)."""
         return self.proximity + self.forward + self.digestion
+
+    def without(self, rows: Tensor) -> Brought:
+        """Return it with zeros for the worlds at which `rows` (N,) bool is true."""
+        return Brought(**{field.name: getattr(self, field.name).masked_fill(rows, 0) for field in fields(Brought)})
+
+
+@dataclass
+class Tick(Brought):
+    """The same, and which items are gone: their places in an (N, S) array laid flat."""
+
+    eaten: Tensor  # (K,) int64
+    vanished: Tensor  # (V,) int64, of age

@@ -7,6 +7,7 @@ from math import pi
 import torch
 from torch import Tensor
 
+from ...devices import has_kernels
 from .core import Core
 from .layout import DRAG, RADIUS, RLDEMO, THRUSTS, TURN, WHEELS, Layout, layout_of
 from .rays import WALL, Near, Sight, crossed
@@ -14,8 +15,15 @@ from .state import EMPTY
 
 
 def core_of(variant: str, keys: Tensor, *, dtype: torch.dtype = torch.float32) -> Core:
-    """Return a world of `variant` for each of `keys` (N,) int64; raise WorldError for an unknown one."""
+    """Return a world of `variant` for each of `keys` (N,) int64; raise WorldError for an unknown one.
+
+    On a GPU that has kernels for it, in its dtype, they compute it.
+    """
     layout = layout_of(variant)
+    if layout is RLDEMO and dtype == torch.float32 and has_kernels(keys.device):
+        from .kernels.rldemo import FusedRLDemo  # here: without a GPU nobody needs Triton
+
+        return FusedRLDemo(layout, keys, dtype=dtype)
     return (RLDemo if layout is RLDEMO else ReinforceJS)(layout, keys, dtype=dtype)
 
 

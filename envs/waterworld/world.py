@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..world import Flags, Obs, Step, World, whole_number
 from .batch import Batch, parts
+from .episodes import Outcome
 from .layout import layout_of
 from .register import EPISODE_STEPS
 from .spaces import observation_space
@@ -58,11 +59,16 @@ class WaterworldWorld(World):
         self._sent = actions
 
     def _recv(self, resetting: Flags) -> Step:
-        outcome = self.batch.step(torch.as_tensor(self._sent))
+        outcome = self.batch.step(torch.as_tensor(self._sent).to(self.batch.core.device))
         info = {name: self._shown(values) for name, values in parts(outcome)}
         info["life_lost"] = np.zeros(self.num_envs, np.bool_)
+        reward, truncated = self._on_host(outcome)
+        return self._shown(outcome.obs), reward, np.zeros(self.num_envs, np.bool_), truncated, info
+
+    def _on_host(self, outcome: Outcome) -> tuple[NDArray[np.float32], Flags]:
+        """Return the rewards and truncations."""
         reward, truncated = torch.stack([outcome.reward, outcome.truncated.float()]).cpu().numpy()  # in one go
-        return self._shown(outcome.obs), reward, np.zeros(self.num_envs, np.bool_), truncated.astype(np.bool_), info
+        return reward, truncated.astype(np.bool_)
 
     def _state(self) -> dict[str, Any]:
         return {"batch": self.batch.state_dict()}
@@ -72,7 +78,7 @@ class WaterworldWorld(World):
             obs = self._shown(self.batch.load_state_dict(state["batch"]))
         except ValueError as error:
             raise TypeError(str(error)) from error
-        return obs, np.ones(self.num_envs, np.bool_), self.batch.ended.cpu().numpy()
+        return obs, np.ones(self.num_envs, np.bool_), self.batch.episodes.ended.cpu().numpy()
 
     def _shown(self, told: Tensor) -> Any:
         """Return what is told of each world, (N, ...), as the outside sees it."""
@@ -83,16 +89,29 @@ class ResidentWaterworld(WaterworldWorld):
     """The same worlds with observations, actions and what an info adds as tensors that never leave their device.
 
     So that replay and policy may stay there too; rewards and flags are arrays on the host, where scores are counted.
+    Actions from elsewhere are checked before the step. Those that are on the device already are checked after it, when
+    the host waits for the rewards anyway: of a WorldError then `recv` tells, and what comes next must be a reset.
     """
 
     def _checked(self, actions: Any) -> Any:
         device = self.batch.core.device
-        if isinstance(actions, Tensor) and actions.dtype == torch.int64 and actions.shape == (self.num_envs,):
-            least, most = torch.stack(actions.aminmax()).tolist()
-            if least >= 0 and most < len(self.action_names):
-                return actions.to(device)
+        fits = isinstance(actions, Tensor) and actions.dtype == torch.int64 and actions.shape == (self.num_envs,)
+        if fits and actions.device == device:
+            return actions
         on_host = actions.cpu() if isinstance(actions, Tensor) else actions
         return torch.from_numpy(super()._checked(on_host)).to(device)  # which has the words for what is wrong
+
+    def _send(self, actions: Any) -> None:
+        self._sent = actions.clamp(0, len(self.action_names) - 1)
+        self._beyond = actions - self._sent  # 0 where the action exists
+
+    def _on_host(self, outcome: Outcome) -> tuple[NDArray[np.float32], Flags]:
+        told = torch.stack([outcome.reward, outcome.truncated.float(), self._beyond.float()])
+        reward, truncated, beyond = told.cpu().numpy()
+        if beyond.any():
+            self._waiting = self._opened = False
+            super()._checked((self._sent + self._beyond).cpu())
+        return reward, truncated.astype(np.bool_)
 
     def _shown(self, told: Tensor) -> Any:
         return told

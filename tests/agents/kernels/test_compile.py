@@ -1,59 +1,20 @@
 """The kernels compiled for an H100 or H200 on a machine without one, and what the compiler made of them."""
 
-import importlib.util
-import os
 import re
-import subprocess
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-pytestmark = [
-    pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed"),
-    pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="an interpreted kernel is not compiled"),
-]
-
-ALIGNED = [["tt.divisibility", 16]]  # what Triton's launcher finds out about torch's tensors
-
-
-def compiled(kernel: Any, signature: dict[str, Any], constants: dict[str, Any]) -> Any:
-    """Return `kernel` compiled for sm_90, its pointers, which may come in tuples, aligned to 16 bytes."""
-    import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    names = list(signature)
-    places: list[tuple[tuple[int, ...], str]] = []
-    for i, kind in enumerate(signature.values()):
-        places += [((i,), kind)] if isinstance(kind, str) else [((i, j), each) for j, each in enumerate(kind)]
-    attributes = {place: ALIGNED for place, kind in places if kind.startswith("*")}
-    source = ASTSource(
-        kernel,
-        {**signature, **dict.fromkeys(constants, "constexpr")},
-        constexprs={(len(names) + i,): value for i, value in enumerate(constants.values())},
-        attrs=attributes,
-    )
-    return triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": 4})
-
-
-def memory_of_a_thread(kernel: Any, folder: Path) -> int:
-    """Return the bytes outside of its registers that each thread needs: where registers spill to."""
-    import triton
-
-    tool = next(Path(triton.__file__).parent.glob("backends/nvidia/bin/cuobjdump"))
-    binary = folder / "kernel.cubin"
-    binary.write_bytes(kernel.asm["cubin"])
-    command = [str(tool), "--dump-resource-usage", str(binary)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    usage = re.search(r"REG:\d+ STACK:(\d+) .*LOCAL:(\d+)", told)
-    assert usage is not None, told
-    return int(usage.group(1)) + int(usage.group(2))
+Compile = Callable[..., Any]
+Memory = Callable[[Any], int]
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("pixels", [84 * 84, 210 * 160])
-def test_observations_are_read_and_written_in_vectors_without_spills(tmp_path: Path, dtype: str, pixels: int) -> None:
+def test_observations_are_read_and_written_in_vectors_without_spills(
+    compiled: Compile, memory_of_a_thread: Memory, dtype: str, pixels: int
+) -> None:
     from rlrun.agents.kernels.observe import TILE, _observe
 
     signature = {
@@ -67,10 +28,10 @@ def test_observations_are_read_and_written_in_vectors_without_spills(tmp_path: P
     # The four channels of a pixel at once, of each of a thread's pixels.
     assert re.search(rf"st\.global\.v{2 if dtype == 'bf16' else 4}\.b32", code), "numbers are written one by one"
     assert not re.search(r"st\.global\.b(16|32)", code), "some numbers are written one by one"
-    assert memory_of_a_thread(kernel, tmp_path) == 0
+    assert memory_of_a_thread(kernel) == 0
 
 
-def test_priorities_are_read_in_vectors_without_spills(tmp_path: Path) -> None:
+def test_priorities_are_read_in_vectors_without_spills(compiled: Compile, memory_of_a_thread: Memory) -> None:
     from rlrun.agents.kernels.priorities import BLOCK, CHUNK, _draw, _sum_blocks, _sum_blocks_of, _write
 
     draw = compiled(
@@ -86,11 +47,13 @@ def test_priorities_are_read_in_vectors_without_spills(tmp_path: Path) -> None:
         assert re.search(r"ld\.global\.v4\.b32", kernel.asm["ptx"]), "the weights come one by one"
     assert re.search(r"ld\.global\.v2\.b64", draw.asm["ptx"]), "the sums of the blocks come one by one"
     for kernel in (draw, add, add_in_a_row, write):
-        assert memory_of_a_thread(kernel, tmp_path) == 0
+        assert memory_of_a_thread(kernel) == 0
 
 
 @pytest.mark.parametrize("n_step", [1, 5])
-def test_a_row_of_the_ledger_is_written_without_spills(tmp_path: Path, n_step: int) -> None:
+def test_a_row_of_the_ledger_is_written_without_spills(
+    compiled: Compile, memory_of_a_thread: Memory, n_step: int
+) -> None:
     from rlrun.agents.kernels.ledger import LANES, _write
     from rlrun.agents.ledger import MAX_AGE
 
@@ -106,11 +69,13 @@ def test_a_row_of_the_ledger_is_written_without_spills(tmp_path: Path, n_step: i
         },
         {"STACK": 4, "STEPS": n_step, "MAX_AGE": MAX_AGE, "LANES": LANES},
     )  # fmt: skip
-    assert memory_of_a_thread(kernel, tmp_path) == 0
+    assert memory_of_a_thread(kernel) == 0
 
 
 @pytest.mark.parametrize("low", [True, False])
-def test_adam_reads_and_writes_in_vectors_without_spills(tmp_path: Path, low: bool) -> None:
+def test_adam_reads_and_writes_in_vectors_without_spills(
+    compiled: Compile, memory_of_a_thread: Memory, low: bool
+) -> None:
     from rlrun.agents.kernels.adam import BLOCK, LOG2_BETAS, TENSORS, _adam
 
     computing = "*bf16" if low else "*fp32"
@@ -126,4 +91,4 @@ def test_adam_reads_and_writes_in_vectors_without_spills(tmp_path: Path, low: bo
     # A thread's eight numbers of a whole block: gradient, weight and both moments, then the masters, written likewise.
     assert len(re.findall(r"ld\.global\.v4\.b32", code)) == (7 if low else 8), "numbers are read one by one"
     assert len(re.findall(r"st\.global\.v4\.b32", code)) == (7 if low else 6), "numbers are written one by one"
-    assert memory_of_a_thread(kernel, tmp_path) == 0
+    assert memory_of_a_thread(kernel) == 0

@@ -12,7 +12,7 @@ from rlrun.envs.waterworld.core import Core
 from rlrun.envs.waterworld.explicit import read_state
 from rlrun.envs.waterworld.layout import LAYOUTS
 from rlrun.envs.waterworld.state import Tick
-from rlrun.envs.waterworld.variants import core_of
+from rlrun.envs.waterworld.variants import ReinforceJS, RLDemo, core_of
 
 APPLE, POISON = 1, 2
 FORWARD, VEER_LEFT, VEER_RIGHT, SPIN_RIGHT, SPIN_LEFT = range(5)
@@ -156,6 +156,11 @@ def test_a_world_is_the_same_alone_and_among_4096(variant: str) -> None:
     for row, core in zip(chosen, alone, strict=True):
         for field in fields(core.state):
             assert torch.equal(getattr(core.state, field.name)[0], getattr(many.state, field.name)[row]), field.name
+
+
+def test_on_a_cpu_every_core_is_plain_torch() -> None:
+    assert type(core_of("rldemo", torch.arange(2))) is RLDemo
+    assert type(core_of("reinforcejs", torch.arange(2))) is ReinforceJS
 
 
 def test_chance_is_even_and_differs_by_world_tick_purpose_and_slot() -> None:

@@ -97,6 +97,17 @@ def test_worlds_that_stay_on_their_device_refuse_what_is_no_action(actions: Any,
     world.reset()
     with pytest.raises(WorldError, match=told):
         world.step(actions)
+    world.reset()
+    assert world.step(torch.tensor([0, 4]))[0].shape == (2, 27)
+
+
+def test_an_action_that_only_the_step_found_out_wants_a_reset() -> None:
+    world = ResidentWaterworld("rldemo", 2)
+    world.reset()
+    with pytest.raises(WorldError, match="action -3 is out of range"):
+        world.step(torch.tensor([1, -3]))
+    with pytest.raises(WorldError, match="before the first reset"):
+        world.step(torch.tensor([1, 3]))
 
 
 def test_a_damaged_state_is_one_sentence() -> None:
