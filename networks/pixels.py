@@ -45,7 +45,7 @@ class PixelConv(nn.Conv2d):
             return F.conv2d(_pixel_blocks(obs, weight.dtype), _pixel_block_weight(weight), self.bias)
         # First the layout, then the dtype: bytes are cheaper to transpose.
         x = obs.contiguous(memory_format=torch.channels_last).to(weight.dtype)
-        if obs.is_cuda and weight.dtype.itemsize == 2:
+        if obs.is_cuda and weight.dtype in (torch.bfloat16, torch.float16):
             x, weight = _widened(x), _widened(weight)
         return F.conv2d(x, weight, self.bias, self.stride, self.padding)
 
@@ -113,22 +113,22 @@ def _pixel_blocks(obs: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _moves_runs(obs: Tensor, dtype: torch.dtype, run: int) -> bool:
     """Return whether images can be rearranged eight bytes at once: runs of `run` numbers, with no one asking how."""
-    size = dtype.itemsize
     return (
         not torch.compiler.is_compiling()  # a compiler makes its own kernel
         and obs.dtype == dtype
         and not obs.requires_grad  # as integers they have no gradient
         and obs.is_contiguous(memory_format=torch.channels_last)
-        and run * size % 8 == 0
-        and obs.storage_offset() * size % 8 == 0
+        and run * dtype.itemsize % 8 == 0
+        and obs.storage_offset() * dtype.itemsize % 8 == 0
     )
 
 
 def _pixel_block_weight(weight: Tensor) -> Tensor:
     """Return the weights, (O, C, k, k), as they apply to `_pixel_blocks`: (O, 16 * C, k / 4, k / 4), channels last."""
     out_channels, channels, height, width = weight.shape
-    blocks = weight.view(out_channels, channels, height // WORD, WORD, width // WORD, WORD)
-    return blocks.permute(0, 2, 4, 3, 5, 1).flatten(3).permute(0, 3, 1, 2)  # (O, (y, x, C), Y, X)
+    # From their own order in memory, so that the gradient comes back in it.
+    lines = weight.permute(0, 2, 3, 1).view(out_channels, height // WORD, WORD, width // WORD, WORD, channels)
+    return lines.transpose(2, 3).flatten(3).permute(0, 3, 1, 2)  # (O, (y, x, C), Y, X)
 
 
 def _widened(maps: Tensor) -> Tensor:

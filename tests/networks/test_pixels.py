@@ -123,6 +123,31 @@ def test_blocks_of_pixels_give_the_maps_and_gradients_of_the_pixels(
     torch.testing.assert_close(torch.autograd.grad((made * scale).sum(), [seen])[0], gradients[0])
 
 
+@pytest.mark.parametrize(("kernel", "stride", "padding", "height", "width"), SHAPES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_convolution_that_takes_its_images_for_a_gpus_makes_the_maps_of_the_plain_one(
+    monkeypatch: pytest.MonkeyPatch, kernel: int, stride: int, padding: int, height: int, width: int, dtype: torch.dtype
+) -> None:
+    conv = channels_last(PixelConv(4, 8, kernel, stride, padding)).to(dtype)
+    bytes_ = pixels(2, 4, height, width)
+    floats = (bytes_ / 255).to(dtype).contiguous(memory_format=torch.channels_last)
+    exact = conv.float()
+    expected = plain(exact, bytes_ / 255).detach()
+    slope = torch.autograd.grad(plain(exact, bytes_ / 255).sum(), exact.weight)[0]
+    conv.to(dtype)
+    monkeypatch.setattr(torch.Tensor, "is_cuda", True, raising=False)
+    monkeypatch.setattr(torch.Tensor, "is_cpu", False, raising=False)
+    for x in (bytes_, floats):
+        made = conv(x)
+        assert made.dtype == dtype
+        assert made.is_contiguous(memory_format=torch.channels_last)
+        near = {torch.float32: 1e-5, torch.bfloat16: 3e-2}[dtype]
+        torch.testing.assert_close(made.float(), expected, rtol=near, atol=near)
+        gradient = torch.autograd.grad(made.float().sum(), conv.weight)[0].float()
+        assert (gradient.stride() == conv.weight.stride()) or stride != 4, "an optimiser would lay it out anew"
+        torch.testing.assert_close(gradient, slope, rtol=near, atol=near * float(slope.abs().max()))
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_runs_moved_at_once_make_the_blocks_of_numbers_moved_one_by_one(dtype: torch.dtype) -> None:
     x = torch.rand(3, 4, 84, 84).to(dtype)
