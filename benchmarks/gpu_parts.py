@@ -130,7 +130,7 @@ def impala(size: Size) -> Iterator[Row]:
     work = flops.update_flops(config, SHAPE, ACTIONS)
     peak = update.peak(torch.bfloat16, device)["gflops"] if device.type == "cuda" else 0.0
     for name, make in UPDATERS.items():
-        agent = DQN(config, SHAPE, ACTIONS, seed=0, device=device)
+        agent = accelerator.build_agent(config, SHAPE, ACTIONS, seed=0, device=device)
         call = partial(make(agent, replay, config), 1, Progress.begin(np.zeros((config.num_envs, 1))))
         for _ in range(update.WARM_UP):
             call()
@@ -170,7 +170,8 @@ class Training:
         self.envs = envs
         self.device, self.per_update = torch.device(size.device), config.steps_per_update
         space = envs.single_observation_space
-        agent = DQN(config, space.shape, int(envs.single_action_space.n), seed=0, device=self.device)
+        actions = int(envs.single_action_space.n)
+        agent = accelerator.build_agent(config, space.shape, actions, seed=0, device=self.device)
         self.progress = Progress.begin(envs.reset()[0])
         dtype = torch.uint8 if space.dtype == np.uint8 else torch.float32
         self.run = loop(agent, envs, replay_of(config, size, space.shape, dtype), config, self.progress)

@@ -20,6 +20,7 @@ import rounds
 import torch
 from torch import Tensor
 
+from rlrun.agents import accelerator
 from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN
 from rlrun.agents.presets import preset
@@ -84,7 +85,7 @@ class Update:
             {**settings, "batch_size": batch_size, "precision": PRECISIONS[precision]}
         )
         self.device = device
-        self.agent = DQN(self.config, shape, ACTIONS, seed=0, device=device)
+        self.agent = accelerator.build_agent(self.config, shape, ACTIONS, seed=0, device=device)
         self.batch = random_batch(self.config, shape, device)
         self.clock = PartClock(self.agent, device)
         for _ in range(WARM_UP):
