@@ -70,6 +70,10 @@ def build_replay(
 def build_acting(agent: DQN, seed: int) -> Acting:
     """Return who answers for worlds by a snapshot of the agent's policy, with chance made of its seed and `seed`."""
     policy = agent.policy.snapshot(agent.generator.initial_seed() + seed)
+    if agent.config.compile:
+        from .compiling import compile_network
+
+        compile_network(policy.network)
     return GraphedActing(policy) if agent.device.type == "cuda" else PlainActing(policy)
 
 

@@ -84,38 +84,45 @@ UPDATERS: dict[str, Callable[[DQN, Replay, Config], Updates]] = {  # who makes t
     "eager": EagerUpdates,
 }
 
+COMPILED = {"compile": True}
+
 Row = dict[str, Any]  # what, value, unit, target
 
 
 def classic(size: Size) -> Iterator[Row]:
     """Yield the speed of training at the classic ratio, one update of 32 for every 4 agent steps, as `dqn` has it."""
-    for name, loop in LOOPS.items():
-        for precision in ("bfloat16", "float32"):
-            settings = {"num_envs": size.envs, "precision": precision}
-            trained = Training(loop, settings_of("dqn", size, settings), size, breakout(size))
-            with trained:
-                speed = median(trained.speed(size.seconds) for _ in range(size.repeats))
-            yield row(f"32 per 4 steps, {precision}, {name}", speed, "agent steps/s", 12_000)
+    for name, precision, settings in (
+        ("graphs", "bfloat16", COMPILED),
+        ("graphs", "bfloat16", {}),
+        ("graphs", "float32", {}),
+        ("eager", "bfloat16", {}),
+    ):
+        config = settings_of("dqn", size, {"num_envs": size.envs, "precision": precision, **settings})
+        with Training(LOOPS[name], config, size, breakout(size, size.envs)) as trained:
+            speed = median(trained.speed(size.seconds) for _ in range(size.repeats))
+        told = ", ".join(["32 per 4 steps", precision, name, *(["compiled"] if settings else [])])
+        yield row(told, speed, "agent steps/s", 12_000)
 
 
 def fast(size: Size) -> Iterator[Row]:
     """Yield the speed of the preset `fast-gpu`, in turns with its worlds alone, which are its ceiling."""
-    for name, loop in LOOPS.items():
-        config = settings_of("fast-gpu", size, {"num_envs": size.envs})
+    for name, envs in (("graphs", size.envs), ("graphs", 2 * size.envs), ("eager", size.envs)):
+        config = settings_of("fast-gpu", size, {"num_envs": envs})
         ceilings, speeds = [], []
-        with Training(loop, config, size, breakout(size)) as trained:
-            alone = rlrun.make("Breakout", size.envs, 0, "nature", num_threads=size.threads)
+        with Training(LOOPS[name], config, size, breakout(size, envs)) as trained:
+            alone = rlrun.make("Breakout", envs, 0, "nature", num_threads=size.threads, device="cuda")
             for _ in range(size.repeats):
                 ceilings.append(emulators.speed(alone, size.seconds / 3)["steps_per_second"])
                 speeds.append(trained.speed(size.seconds))
             alone.close()
             shares = {key: 100 * spent / sum(trained.sections.values()) for key, spent in trained.sections.items()}
-        yield row(f"fast-gpu, {name}", median(speeds), "agent steps/s", 33_000)
-        yield row(f"the emulators alone, {size.envs} worlds", median(ceilings), "agent steps/s")
+        told = f"fast-gpu, {envs} worlds, {name}"
+        yield row(told, median(speeds), "agent steps/s", 33_000)
+        yield row("  the emulators alone", median(ceilings), "agent steps/s")
         share = median(100 * speed / ceiling for speed, ceiling in zip(speeds, ceilings, strict=True))
-        yield row(f"fast-gpu, {name}, of the emulators", share, "%", 80)
+        yield row("  of the emulators", share, "%", 80)
         for section, percent in shares.items():
-            yield row(f"fast-gpu, {name}, time in {section}", percent, "%")
+            yield row(f"  time in {section}", percent, "%")
 
 
 def impala(size: Size) -> Iterator[Row]:
@@ -123,20 +130,23 @@ def impala(size: Size) -> Iterator[Row]:
     settings = {"body": "impala", "width": size.width or 2.0, "batch_size": size.batch or 256, "precision": "bfloat16"}
     settings |= {"dueling": True, "double": True, "n_step": 3, "num_envs": size.envs}
     settings |= {"replay_capacity": size.filled, "learning_starts": 0}
-    config = preset("dqn").with_settings(settings)
     device = torch.device(size.device)
-    replay = replay_of(config, size)
-    fill(replay, random_pictures(config.num_envs, SHAPE, device))
-    work = flops.update_flops(config, SHAPE, ACTIONS)
     peak = update.peak(torch.bfloat16, device)["gflops"] if device.type == "cuda" else 0.0
-    for name, make in UPDATERS.items():
+    for name, extra in (("graphs", COMPILED), ("graphs", {}), ("eager", {})):
+        config = preset("dqn").with_settings({**settings, **extra})
+        replay = replay_of(config, size)
+        fill(replay, random_pictures(config.num_envs, SHAPE, device))
+        work = flops.update_flops(config, SHAPE, ACTIONS)
         agent = accelerator.build_agent(config, SHAPE, ACTIONS, seed=0, device=device)
-        call = partial(make(agent, replay, config), 1, Progress.begin(np.zeros((config.num_envs, 1))))
+        call = partial(UPDATERS[name](agent, replay, config), 1, Progress.begin(np.zeros((config.num_envs, 1))))
         for _ in range(update.WARM_UP):
             call()
         settle = partial(update.settle, device)
         spent = [rounds.seconds_a_call(call, size.seconds, settle) for _ in range(size.repeats)]
-        yield row(f"impala x{config.width:g}, batch {config.batch_size}, {name}", 1 / median(spent), "updates/s", 150)
+        told = ", ".join(
+            [f"impala x{config.width:g}, batch {config.batch_size}", name, *(["compiled"] if extra else [])]
+        )
+        yield row(told, 1 / median(spent), "updates/s", 150)
         yield row(f"  its arithmetic, {work / 1e9:.0f} GFLOP an update", work / median(spent) / 1e12, "TFLOP/s")
     if peak:
         yield row("  one large product in bfloat16", peak / 1e3, "TFLOP/s")
@@ -215,9 +225,9 @@ def settings_of(name: str, size: Size, settings: dict[str, Any]) -> Config:
     return preset(name).with_settings(settings)
 
 
-def breakout(size: Size) -> World:
+def breakout(size: Size, envs: int) -> World:
     """Return the worlds of a run on a GPU, in halves: a rehearsal steps them as the GPU would."""
-    return rlrun.make("Breakout", size.envs, 0, "nature", num_threads=size.threads, device="cuda")
+    return rlrun.make("Breakout", envs, 0, "nature", num_threads=size.threads, device="cuda")
 
 
 def replay_of(config: Config, size: Size, shape: Sequence[int] = SHAPE, dtype: torch.dtype = torch.uint8) -> Replay:
@@ -230,9 +240,9 @@ def row(what: str, value: float, unit: str, target: float | None = None) -> Row:
 
 
 PARTS: dict[str, tuple[Callable[[Size], Iterator[Row]], float]] = {  # each with its box of seconds
-    "waterworld": (waterworld, 70.0),
-    "impala": (impala, 80.0),
-    "fast": (fast, 120.0),
-    "classic": (classic, 150.0),
-    "updates": (updates, 60.0),
+    "waterworld": (waterworld, 50.0),
+    "impala": (impala, 120.0),
+    "classic": (classic, 170.0),
+    "fast": (fast, 160.0),
+    "updates": (updates, 50.0),
 }

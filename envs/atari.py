@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from functools import partial
 from typing import Any
 
 import ale_py
@@ -14,6 +15,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from .atari_names import game_id, game_name
+from .background import in_background
 from .courier import Courier
 from .errors import WorldError
 from .protocol import protocol_named
@@ -29,6 +31,7 @@ class AtariWorld(World):
     rom: ale-py's snake_case name. protocol: machado or nature; nature starts with 0 to 29 no-ops, not 1 to 30.
     num_threads: 0 lets ale-py take min(cores, num_envs). full_action_set: all 18 actions instead of the game's own.
     max_episode_steps: agent steps of 4 frames before truncation, 27,000 if None; no-ops do not count.
+    background: whether the emulators' threads give way to the thread that acts, where there are not cores for all.
 
     An episode ends at game over or at that cap, never at a lost life. FIRE is not pressed for the agent: where a
     game waits for it, also after each lost life, the agent has to learn it. After a reset the three older frames of
@@ -47,6 +50,7 @@ class AtariWorld(World):
         num_threads: int = 0,
         full_action_set: bool = False,
         max_episode_steps: int | None = None,
+        background: bool = False,
     ) -> None:
         """Start the emulators and their threads; raises WorldError for an argument that does not fit."""
         frames = MAX_FRAMES
@@ -55,7 +59,8 @@ class AtariWorld(World):
         settings = protocol_named(protocol)
         whole_number(seed, "seed", 0)  # before any emulator starts
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # no banner on stderr
-        self._envs = AtariVectorEnv(
+        make = partial(
+            AtariVectorEnv,
             rom,
             whole_number(num_envs, "num_envs", 1),
             num_threads=whole_number(num_threads, "num_threads", 0),
@@ -73,6 +78,7 @@ class AtariWorld(World):
             reward_clipping=False,  # the raw score is kept; clipping is the learner's business
             use_fire_reset=False,
         )
+        self._envs: AtariVectorEnv = in_background(make) if background else make()
         super().__init__(
             name=game_name(rom),
             id=game_id(rom),

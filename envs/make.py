@@ -47,6 +47,7 @@ def make(
                 num_threads=num_threads,
                 full_action_set=full_action_set,
                 max_episode_steps=max_episode_steps,
+                background=device != "cpu",  # a GPU waits for the thread that feeds it
             )
 
         alone = device == "cpu" or num_envs == 1

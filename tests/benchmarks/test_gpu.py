@@ -68,7 +68,7 @@ def test_the_boxes_of_all_parts_fit_into_one_call_of_ten_minutes(gpu: ModuleType
 def test_a_loop_that_does_other_work_than_it_should_is_refused(script: Callable[[str], ModuleType]) -> None:
     parts = script("gpu_parts")
     config = parts.settings_of("dqn", parts.TINY, {"num_envs": 4})
-    with parts.Training(parts.train, config, parts.TINY, parts.breakout(parts.TINY)) as training:
+    with parts.Training(parts.train, config, parts.TINY, parts.breakout(parts.TINY, 4)) as training:
         training.per_update = 2.0  # what the loop does not do
         with pytest.raises(RuntimeError, match=r"updates in \d+ steps, not one for every 2"):
             training.speed(0.5)

@@ -1,0 +1,50 @@
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from rlrun.envs.background import NICENESS, in_background
+from rlrun.envs import make
+
+
+def niceness_of_threads() -> list[int]:
+    """Return how nice each thread of this process is."""
+    told = [(task / "stat").read_text() for task in Path("/proc/self/task").iterdir()]
+    return [int(line.rsplit(")", 1)[1].split()[16]) for line in told]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a priority belongs to the process")
+def test_what_is_started_in_the_background_gives_way_and_the_caller_does_not() -> None:
+    stop = threading.Event()
+
+    def start() -> threading.Thread:
+        thread = threading.Thread(target=stop.wait)
+        thread.start()
+        return thread
+
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    thread = in_background(start)
+    try:
+        assert thread.native_id is not None
+        assert os.getpriority(os.PRIO_PROCESS, thread.native_id) == before + NICENESS
+        assert os.getpriority(os.PRIO_PROCESS, 0) == before
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_what_goes_wrong_in_the_background_is_raised_to_the_caller() -> None:
+    with pytest.raises(ZeroDivisionError):
+        in_background(lambda: 1 // 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a priority belongs to the process")
+def test_emulators_that_feed_a_gpu_run_in_the_background() -> None:
+    before = sum(nice == NICENESS for nice in niceness_of_threads())
+    worlds = make("breakout", 4, num_threads=2, device="cuda")
+    try:
+        assert sum(nice == NICENESS for nice in niceness_of_threads()) >= before + 4
+    finally:
+        worlds.close()
