@@ -17,12 +17,16 @@ PACKAGES = (
 
 
 def describe() -> dict[str, Any]:
-    """Return the CPU's model, the cores this process may use, the system, and the versions of what matters."""
+    """Return the CPU's model, the cores this process may use, the GPU, the system, and the versions of what matters."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
             versions[package] = version(package)
-    return {"cpu": _cpu_model(), "cores": cores(), "system": platform.system(), "versions": versions}
+    found = {"cpu": _cpu_model(), "cores": cores(), "system": platform.system(), "versions": versions}
+    torch = sys.modules.get("torch")  # what measures no network need not load it
+    if torch is not None and torch.cuda.is_available():
+        found["gpu"] = torch.cuda.get_device_name()
+    return found
 
 
 def warn_if_busy() -> None:
