@@ -85,6 +85,7 @@ UPDATERS: dict[str, Callable[[DQN, Replay, Config], Updates]] = {  # who makes t
 }
 
 COMPILED = {"compile": True}
+LARGE = {"width": 1.0, "hidden": 512, "double": True, "n_step": 3, "batch_size": 256, "steps_per_update": 64.0}
 
 Row = dict[str, Any]  # what, value, unit, target
 
@@ -105,9 +106,12 @@ def classic(size: Size) -> Iterator[Row]:
 
 
 def fast(size: Size) -> Iterator[Row]:
-    """Yield the speed of the preset `fast-gpu`, in turns with its worlds alone, which are its ceiling."""
+    """Yield the speed of training a whole Nature network, a batch of 256 for every 64 agent steps.
+
+    In turns with its worlds alone, which are its ceiling.
+    """
     for name, envs in (("graphs", size.envs), ("graphs", 2 * size.envs), ("eager", size.envs)):
-        config = settings_of("fast-gpu", size, {"num_envs": envs})
+        config = settings_of("fast-gpu", size, {"num_envs": envs, **LARGE})
         ceilings, speeds = [], []
         with Training(LOOPS[name], config, size, breakout(size, envs)) as trained:
             alone = rlrun.make("Breakout", envs, 0, "nature", num_threads=size.threads, device="cuda")
@@ -116,7 +120,7 @@ def fast(size: Size) -> Iterator[Row]:
                 speeds.append(trained.speed(size.seconds))
             alone.close()
             shares = {key: 100 * spent / sum(trained.sections.values()) for key, spent in trained.sections.items()}
-        told = f"fast-gpu, {envs} worlds, {name}"
+        told = f"256 per 64 steps, {envs} worlds, {name}"
         yield row(told, median(speeds), "agent steps/s", 33_000)
         yield row("  the emulators alone", median(ceilings), "agent steps/s")
         share = median(100 * speed / ceiling for speed, ceiling in zip(speeds, ceilings, strict=True))
