@@ -85,7 +85,7 @@ UPDATERS: dict[str, Callable[[DQN, Replay, Config], Updates]] = {  # who makes t
 }
 
 COMPILED = {"compile": True}
-LARGE = {"width": 1.0, "hidden": 512, "double": True, "n_step": 3, "batch_size": 256, "steps_per_update": 64.0}
+LARGE = {"width": 1.0, "hidden": "512", "double": True, "n_step": 3, "batch_size": 256, "steps_per_update": 64.0}
 
 Row = dict[str, Any]  # what, value, unit, target
 
