@@ -74,7 +74,7 @@ def build_acting(agent: DQN, seed: int) -> Acting:
         from .compiling import compile_network
 
         compile_network(policy.network)
-    return GraphedActing(policy) if agent.device.type == "cuda" else PlainActing(policy)
+    return (GraphedActing if agent.device.type == "cuda" else PlainActing)(policy, agent.exploration)
 
 
 def build_uploads(device: torch.device) -> Uploads:

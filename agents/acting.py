@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .exploration import Exploration
 from .policy import Snapshot
 from .uploads import PinnedUploads
 
@@ -21,8 +22,8 @@ class Acting(Protocol):
     def refresh(self) -> None:
         """Act by what was learned until now."""
 
-    def ask(self, obs: NDArray[Any] | Tensor, epsilon: float) -> Tensor:
-        """Begin to answer for `obs` (N, *obs_shape); return them on the policy's device.
+    def ask(self, obs: NDArray[Any] | Tensor, epsilon: float, first: int) -> Tensor:
+        """Begin to answer for `obs` (N, *obs_shape) of the worlds from `first` on; return them on the policy's device.
 
         A tensor has to have been there, on the current stream, at the last `refresh`.
         """
@@ -34,19 +35,19 @@ class Acting(Protocol):
 class PlainActing:
     """Answers at once: on a CPU."""
 
-    def __init__(self, policy: Snapshot) -> None:
-        """Answer by `policy`."""
-        self._policy = policy
+    def __init__(self, policy: Snapshot, exploration: Exploration) -> None:
+        """Answer by `policy` for worlds explored by `exploration`."""
+        self._policy, self._exploration = policy, exploration
         self._chosen: Tensor | None = None
 
     def refresh(self) -> None:
         """Act by what was learned until now."""
         self._policy.refresh()
 
-    def ask(self, obs: NDArray[Any] | Tensor, epsilon: float) -> Tensor:
-        """Answer for `obs` (N, *obs_shape); return them as a tensor."""
+    def ask(self, obs: NDArray[Any] | Tensor, epsilon: float, first: int) -> Tensor:
+        """Answer for `obs` (N, *obs_shape) of the worlds from `first` on; return them as a tensor."""
         seen = torch.as_tensor(obs)
-        self._chosen = self._policy.act(seen, epsilon)
+        self._chosen = self._policy.act(seen, epsilon, self._exploration.rows(first, first + len(seen)))
         return seen
 
     def answer(self) -> NDArray[np.int64]:
@@ -63,16 +64,16 @@ class GraphedActing:
     would keep the emulators waiting for as long.
     """
 
-    def __init__(self, policy: Snapshot) -> None:
-        """Answer by `policy`, whose network lies on a GPU."""
-        self._policy = policy
+    def __init__(self, policy: Snapshot, exploration: Exploration) -> None:
+        """Answer by `policy`, whose network lies on a GPU, for worlds explored by `exploration`."""
+        self._policy, self._exploration = policy, exploration
         self._device = policy.generator.device
         self._stream = torch.cuda.Stream(self._device, priority=-1)  # type: ignore[no-untyped-call]
         self._done = torch.cuda.Event()  # type: ignore[no-untyped-call]
         self._uploads = PinnedUploads(self._device)
         self._epsilon = torch.zeros((), device=self._device)
-        self._graphs: dict[int, _Graph] = {}
-        self._asked = 0
+        self._graphs: dict[tuple[int, int], _Graph] = {}  # by the first world and the number of worlds
+        self._asked = 0, 0
 
     def refresh(self) -> None:
         """Act by what was learned until now, on the current stream."""
@@ -81,8 +82,8 @@ class GraphedActing:
         # And what was freed since, of what the acting's stream had reserved, has been read by then.
         self._stream.wait_stream(torch.cuda.current_stream(self._device))
 
-    def ask(self, obs: NDArray[Any] | Tensor, epsilon: float) -> Tensor:
-        """Begin to answer for `obs` (N, *obs_shape); return them on the GPU.
+    def ask(self, obs: NDArray[Any] | Tensor, epsilon: float, first: int) -> Tensor:
+        """Begin to answer for `obs` (N, *obs_shape) of the worlds from `first` on; return them on the GPU.
 
         A tensor has to have been there, on the current stream, at the last `refresh`. An array's copy may be read by
         any stream once the answer was fetched.
@@ -90,9 +91,10 @@ class GraphedActing:
         with torch.cuda.stream(self._stream):
             seen = obs if isinstance(obs, Tensor) else self._uploads(obs)[0]
             self._epsilon.fill_(epsilon)
-            self._asked = len(seen)
+            self._asked = first, len(seen)
             if self._asked not in self._graphs:
-                self._graphs[self._asked] = _Graph(self._policy, self._epsilon, seen)
+                rows = self._exploration.rows(first, first + len(seen))
+                self._graphs[self._asked] = _Graph(self._policy, rows, self._epsilon, seen)
             self._graphs[self._asked](seen)
             self._done.record()
         return seen
@@ -105,11 +107,11 @@ class GraphedActing:
 
 
 class _Graph:
-    """The answer for one number of worlds: made step by step a few times, from then on a graph."""
+    """The answer for some of the worlds: made step by step a few times, from then on a graph."""
 
-    def __init__(self, policy: Snapshot, epsilon: Tensor, obs: Tensor) -> None:
+    def __init__(self, policy: Snapshot, exploration: Exploration, epsilon: Tensor, obs: Tensor) -> None:
         """Answer for observations like `obs`."""
-        self._policy, self._epsilon = policy, epsilon
+        self._policy, self._exploration, self._epsilon = policy, exploration, epsilon
         self._obs = torch.empty_like(obs)
         self.chosen = torch.empty(len(obs), dtype=torch.int64, pin_memory=True)  # on the host
         self._made = 0
@@ -127,7 +129,7 @@ class _Graph:
             self._graph.replay()
 
     def _choose(self) -> None:
-        self.chosen.copy_(self._policy.act(self._obs, self._epsilon), non_blocking=True)
+        self.chosen.copy_(self._policy.act(self._obs, self._epsilon, self._exploration), non_blocking=True)
 
     def _capture(self) -> None:
         graph = torch.cuda.CUDAGraph()

@@ -74,6 +74,7 @@ class Config:
     epsilon_start: float = 1.0
     epsilon_end: float = 0.01
     epsilon_steps: int = 250_000  # steps from the first value to the last
+    exploration_exponent: float = 0.0  # a random action lasts n steps with probability n^-exponent; 0: one step
     evaluation_epsilon: float = 0.001
 
     # The run
@@ -109,7 +110,14 @@ class Config:
             "penalty_scale",
         ):
             _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
-        for name in ("reward_clip", "max_grad_norm", "learning_starts", "learning_rate_end", "target_period_first"):
+        for name in (
+            "reward_clip",
+            "max_grad_norm",
+            "learning_starts",
+            "learning_rate_end",
+            "target_period_first",
+            "exploration_exponent",
+        ):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name in (
             "discount",

@@ -26,6 +26,7 @@ from ..networks import (
     silence_noise,
 )
 from .config import Config
+from .exploration import build_exploration
 from .losses import (
     Losses,
     behind,
@@ -135,6 +136,7 @@ class DQN:
         self.optimiser = optimiser(self.online, config)
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self.policy = Policy(self.online, config, actions, self.generator)
+        self.exploration = build_exploration(config, self.device)
         self._losses = build_losses(config, self.online.head)
         self._sums = torch.zeros(3, device=self.device)  # of loss, of mean Q and of updates, since the last drain
         self._one = torch.ones((), device=self.device)
@@ -144,8 +146,11 @@ class DQN:
         return self.policy.q_values(obs)
 
     def act(self, obs: Tensor, epsilon: float) -> Tensor:
-        """Return actions (N,) int64: random ones with probability `epsilon`, else the best in `obs` (N, *obs_shape)."""
-        return self.policy.act(obs, epsilon)
+        """Return actions (N,) int64: random ones with probability `epsilon`, else the best in `obs` (N, *obs_shape).
+
+        For the worlds that are learned from: where random actions last, `exploration` remembers what each one is at.
+        """
+        return self.policy.act(obs, epsilon, self.exploration)
 
     def act_silently(self, obs: Tensor, epsilon: float) -> Tensor:
         """Return actions as `act` does, with the noise as it stands: after `silence`, without any."""
@@ -262,7 +267,11 @@ class DQN:
         return {
             "weights": dict(self.online.state_dict()),
             "target": dict(self.target.state_dict()),
-            "optimiser": {**self.optimiser.state(), "generator": self.generator.get_state()},
+            "optimiser": {
+                **self.optimiser.state(),
+                "generator": self.generator.get_state(),
+                **{f"exploration.{name}": value for name, value in self.exploration.state().items()},
+            },
         }
 
     def load(self, parts: dict[str, dict[str, Tensor]]) -> None:
@@ -271,4 +280,5 @@ class DQN:
         self.target.load_state_dict(parts["target"])
         optimiser = dict(parts["optimiser"])
         self.generator.set_state(optimiser.pop("generator"))
+        self.exploration.load({name: optimiser.pop(f"exploration.{name}") for name in self.exploration.state()})
         self.optimiser.load(optimiser)

@@ -9,7 +9,10 @@ from torch import Tensor
 
 from ..networks import QNetwork, resample_noise
 from .config import Config
+from .exploration import Exploration
 from .losses import behind
+
+ONE_BY_ONE = Exploration()  # it remembers nothing, so one is enough for all
 
 
 class Policy:
@@ -36,23 +39,22 @@ class Policy:
             q = q + self._config.gap_increase * behind(q)
         return q
 
-    def act(self, obs: Tensor, epsilon: float | Tensor) -> Tensor:
+    def act(self, obs: Tensor, epsilon: float | Tensor, exploration: Exploration = ONE_BY_ONE) -> Tensor:
         """Return actions (N,) int64: random ones with probability `epsilon`, else the best in `obs` (N, *obs_shape).
 
-        An `epsilon` that is a scalar on the device may change while the acting is a captured graph.
+        An `epsilon` that is a scalar on the device may change while the acting is a captured graph. `exploration` knows
+        which random actions last in these worlds; without one none does.
         """
         if self._config.noisy:
             resample_noise(self.network, self.generator)
-        return self.act_silently(obs, epsilon)
+        return self.act_silently(obs, epsilon, exploration)
 
-    def act_silently(self, obs: Tensor, epsilon: float | Tensor) -> Tensor:
+    def act_silently(self, obs: Tensor, epsilon: float | Tensor, exploration: Exploration = ONE_BY_ONE) -> Tensor:
         """Return actions as `act` does, with the noise as it stands: after it was silenced, without any."""
         greedy = self.q_values(obs).argmax(1)
         if not isinstance(epsilon, Tensor) and epsilon == 0.0:
             return greedy
-        draw = torch.rand(2, obs.shape[0], device=obs.device, generator=self.generator)
-        random = (draw[0] * self.actions).long()
-        return torch.where(draw[1] < epsilon, random, greedy)
+        return exploration(greedy, epsilon, self.actions, self.generator)
 
     def snapshot(self, seed: int) -> Snapshot:
         """Return a copy that acts on while this network learns, with chance of its own, made of `seed`."""

@@ -55,13 +55,13 @@ def train_in_turns(
 
     obs = torch.as_tensor(progress.obs).to(agent.device)
     acting.refresh()
-    acting.ask(obs[:split], config.epsilon(progress.step))
+    acting.ask(obs[:split], config.epsilon(progress.step), 0)
     first_actions = acting.answer()
     first.send(first_actions)
     while True:
         start = clock()
         acting.refresh()
-        acting.ask(obs[split:], config.epsilon(progress.step))
+        acting.ask(obs[split:], config.epsilon(progress.step), split)
         asked = clock()
         due = updates_due(progress, config, replay)
         if due:
@@ -72,7 +72,7 @@ def train_in_turns(
         answered = clock()
         first_obs, *first_told, first_info = first.recv()
         received = clock()
-        first_seen = acting.ask(first_obs, config.epsilon(progress.step))  # while the second half steps
+        first_seen = acting.ask(first_obs, config.epsilon(progress.step), 0)  # while the second half steps
         actions = np.concatenate([first_actions, second_actions])
         first_actions = acting.answer()
         first.send(first_actions)

@@ -248,12 +248,12 @@ def test_a_graph_sees_rows_added_after_its_capture() -> None:
 @pytest.mark.parametrize("variant", ["plain", "noisy-quantile", "gap-increase", "bfloat16"])
 def test_a_graph_answers_as_the_policy_does_step_by_step(variant: str) -> None:
     agent = DQN(config(**VARIANTS[variant]), SHAPE, ACTIONS, seed=1, device="cuda")
-    acting, policy = GraphedActing(agent.policy.snapshot(5)), agent.policy.snapshot(5)
+    acting, policy = GraphedActing(agent.policy.snapshot(5), agent.exploration), agent.policy.snapshot(5)
     source = torch.Generator().manual_seed(0)
     acting.refresh()
     for number in range(10):
         obs = torch.randint(256, (16, *SHAPE), generator=source, dtype=torch.uint8)
-        seen = acting.ask(obs.numpy(), 0.05 + 0.1 * number)  # a policy draws nothing where epsilon is 0
+        seen = acting.ask(obs.numpy(), 0.05 + 0.1 * number, 0)  # a policy draws nothing where epsilon is 0
         expected = policy.act(obs.cuda(), 0.05 + 0.1 * number)
         assert acting.answer().tolist() == expected.tolist()
         assert torch.equal(seen.cpu(), obs)
@@ -261,11 +261,11 @@ def test_a_graph_answers_as_the_policy_does_step_by_step(variant: str) -> None:
 
 def test_a_graph_answers_by_the_weights_of_the_last_refresh() -> None:
     agent = DQN(config(), SHAPE, ACTIONS, seed=1, device="cuda")
-    acting = GraphedActing(agent.policy.snapshot(5))
+    acting = GraphedActing(agent.policy.snapshot(5), agent.exploration)
     obs = torch.randint(256, (64, *SHAPE), dtype=torch.uint8, device="cuda")
 
     def answered() -> list[int]:
-        acting.ask(obs, 0.0)
+        acting.ask(obs, 0.0, 0)
         actions: list[int] = acting.answer().tolist()
         return actions
 
@@ -289,11 +289,11 @@ def test_asking_and_uploading_do_not_wait_for_the_learner() -> None:
     updates(WARM_UP + 4, progress)
     acting.refresh()
     for _ in range(6):
-        acting.ask(obs, 0.5)
+        acting.ask(obs, 0.5, 0)
         acting.answer()
     with no_waiting():
         acting.refresh()
-        seen = acting.ask(obs, 0.5)
+        seen = acting.ask(obs, 0.5, 0)
         updates(4, progress)
         acting.answer()
         other, actions, reward, *flags = uploads(obs, ends.astype("int64"), ends.astype("float32"), ends, ends, ends)

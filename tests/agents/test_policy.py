@@ -50,11 +50,11 @@ def test_the_noise_of_a_snapshot_leaves_the_learners_alone() -> None:
 
 
 def test_what_was_asked_is_answered_for_each_world(agent: DQN) -> None:
-    acting = PlainActing(agent.policy.snapshot(seed=0))
-    seen = acting.ask(torch.eye(3).numpy(), 0.0)
+    acting = PlainActing(agent.policy.snapshot(seed=0), agent.exploration)
+    seen = acting.ask(torch.eye(3).numpy(), 0.0, 0)
     assert torch.equal(seen, torch.eye(3))
     assert acting.answer().tolist() == agent.q_values(torch.eye(3)).argmax(1).tolist()
     unlearn(agent)
     acting.refresh()
-    acting.ask(torch.eye(3), 0.0)
+    acting.ask(torch.eye(3), 0.0, 0)
     assert acting.answer().tolist() == agent.q_values(torch.eye(3)).argmax(1).tolist()

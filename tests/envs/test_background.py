@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rlrun.envs.background import NICENESS, in_background
 from rlrun.envs import make
+from rlrun.envs.background import NICENESS, in_background
 
 
 def niceness_of_threads() -> dict[str, int]:
