@@ -104,7 +104,7 @@ def command(options: argparse.Namespace) -> str:
         value = getattr(options, name)
         if value is not None:
             words += [f"--{name}", f"{value:g}" if isinstance(value, float) else str(value)]
-    words += [word for pair in options.set for word in ("--set", pair)]
+    words += rounds.settings_words(options)
     words += ["--seeds", *map(str, options.seeds), "--episodes", str(options.episodes)]
     return shlex.join([*words, "--out", options.out.name])
 
@@ -116,7 +116,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="agent steps, for each seed")
     parser.add_argument("--preset", help="see rlrun presets; the world's default if not given")
     parser.add_argument("--protocol", help="Atari only: machado (default) or nature")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as rlrun train takes it")
+    rounds.add_settings(parser)
     parser.add_argument("--device", help="cpu or cuda; the GPU by default where there is one")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--episodes", type=int, default=100, help="of the evaluation, for each seed")

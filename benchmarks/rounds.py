@@ -98,6 +98,16 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="close with one JSON object")
 
 
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add the option that changes a preset's settings."""
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as rlrun train takes it")
+
+
+def settings_words(options: argparse.Namespace) -> list[str]:
+    """Return the words of a command that repeat the settings asked for."""
+    return [word for pair in options.set for word in ("--set", pair)]
+
+
 def tell(options: argparse.Namespace, lines: Sequence[Sequence[str]], rows: Sequence[Row], result: Row) -> None:
     """Print the table; write the CSV and print the closing JSON object, with the machine in it, if asked for."""
     if options.out and rows:

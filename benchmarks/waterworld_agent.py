@@ -113,7 +113,7 @@ def write(path: Path, options: argparse.Namespace, seeds: list[dict[str, Any]], 
     for name in ("steps", "preset", "device"):
         if getattr(options, name) is not None:
             words += [f"--{name}", str(getattr(options, name))]
-    words += [word for pair in options.set for word in ("--set", pair)]
+    words += rounds.settings_words(options)
     words += ["--seeds", *map(str, options.seeds), "--worlds", str(options.worlds)]
     words += ["--world-steps", str(options.world_steps), "--epsilon", f"{options.epsilon:g}"]
     document = {
@@ -155,7 +155,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--env", default="Waterworld", help="Waterworld or Waterworld-reinforcejs")
     parser.add_argument("--steps", type=int, default=250_000, help="agent steps of training, for each seed")
     parser.add_argument("--preset", help="see rlrun presets; the world's default if not given")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as rlrun train takes it")
+    rounds.add_settings(parser)
     parser.add_argument("--device", help="cpu or cuda; the GPU by default where there is one")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--worlds", type=int, default=3, help="fresh worlds of the evaluation, for each seed")
