@@ -13,6 +13,7 @@ from .acting import Acting, GraphedActing, PlainActing
 from .config import Config
 from .dqn import DQN
 from .graph import GraphedUpdates
+from .host_ledger import HostLedger
 from .priorities import EvenPriorities
 from .replay import Replay
 from .updates import Updates, eager_updates
@@ -49,8 +50,10 @@ def build_replay(
             from .kernels.observe import observe
 
             parts["observe"] = partial(observe, dtype=getattr(torch, config.precision))
-    elif device.type == "cpu" and config.priority_exponent == 0.0:
-        parts["priorities"] = EvenPriorities
+    elif device.type == "cpu":
+        parts["ledger"] = HostLedger
+        if config.priority_exponent == 0.0:
+            parts["priorities"] = EvenPriorities
     return Replay(
         config.replay_capacity,
         config.num_envs,

@@ -32,7 +32,7 @@ class Priorities:
 
     @property
     def leaves(self) -> Tensor:
-        """All weights, (capacity,) float32: a view, to read."""
+        """All weights, (capacity,) float32: a view, to read; who writes to it calls `sum_slots`."""
         return self._leaves.view(-1)[: self.capacity]
 
     def set(self, index: Tensor, weight: Tensor | float) -> None:
@@ -44,10 +44,18 @@ class Priorities:
 
     def fill(self, first: int, weights: Tensor) -> None:
         """Give the slots from `first` on the weights `weights` (M,), without a gather: for rows of a ring."""
-        last = first + weights.shape[0]
-        self._leaves.view(-1)[first:last] = weights
-        blocks = slice(first // BLOCK, (last - 1) // BLOCK + 1)
-        self._sums[blocks] = self._leaves[blocks].cumsum(1, dtype=torch.float64)[:, -1]
+        self._leaves.view(-1)[first : first + weights.shape[0]] = weights
+        self.sum_slots(first, weights.shape[0])
+
+    def sum_slots(self, first: int, count: int) -> None:
+        """Sum anew what the `count` slots from `first` on, counted on around the ring, are a part of.
+
+        For who has changed some of them in `leaves`.
+        """
+        for begin, end in ((first, min(first + count, self.capacity)), (0, first + count - self.capacity)):
+            if end > begin:
+                blocks = slice(begin // BLOCK, (end - 1) // BLOCK + 1)
+                self._sums[blocks] = self._leaves[blocks].cumsum(1, dtype=torch.float64)[:, -1]
 
     def load(self, leaves: Tensor) -> None:
         """Replace all weights by `leaves` (M,), and those of the slots behind them, if there are any, by zero."""
@@ -99,9 +107,12 @@ class EvenPriorities(Priorities):
 
     def fill(self, first: int, weights: Tensor) -> None:
         """Give the slots from `first` on the weights `weights` (M,), each 0 or 1."""
-        last = first + weights.shape[0]
-        self._leaves.view(-1)[first:last] = weights
-        self._used = max(self._used, last)
+        self._leaves.view(-1)[first : first + weights.shape[0]] = weights
+        self.sum_slots(first, weights.shape[0])
+
+    def sum_slots(self, first: int, count: int) -> None:
+        """Know that the `count` slots from `first` on, counted on around the ring, may have a weight."""
+        self._used = max(self._used, min(first + count, self.capacity))
 
     def load(self, leaves: Tensor) -> None:
         """Replace all weights by `leaves` (M,), each 0 or 1; the slots behind them have never had one."""

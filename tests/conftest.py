@@ -20,20 +20,30 @@ INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 ALIGNED = [["tt.divisibility", 16]]  # what Triton's launcher finds out about torch's tensors
 
 
-@pytest.fixture(params=["interpreted", pytest.param("cuda", marks=pytest.mark.cuda)])
-def device(request: pytest.FixtureRequest) -> str:
-    """Return where the kernels under test run, or skip with the reason why they cannot run there."""
-    import torch
+@pytest.fixture
+def kernels_on() -> Callable[[str], str]:
+    """Return what tells on which device kernels run that are "interpreted" or for "cuda", or skips with the reason."""
 
-    if importlib.util.find_spec("triton") is None:
-        pytest.skip("triton is not installed: pip install 'rlrun[test]' brings it on Linux")
-    if request.param == "interpreted":
-        if not INTERPRETED:
-            pytest.skip("Triton reads TRITON_INTERPRET once: test_interpreter.py runs this in a process of its own")
-        return "cpu"
-    if INTERPRETED or not torch.cuda.is_available():
-        pytest.skip("there is no GPU")
-    return "cuda"
+    def place(kind: str) -> str:
+        import torch
+
+        if importlib.util.find_spec("triton") is None:
+            pytest.skip("triton is not installed: pip install 'rlrun[test]' brings it on Linux")
+        if kind == "interpreted":
+            if not INTERPRETED:
+                pytest.skip("Triton reads TRITON_INTERPRET once: test_interpreter.py runs this in a process of its own")
+            return "cpu"
+        if INTERPRETED or not torch.cuda.is_available():
+            pytest.skip("there is no GPU")
+        return "cuda"
+
+    return place
+
+
+@pytest.fixture(params=["interpreted", pytest.param("cuda", marks=pytest.mark.cuda)])
+def device(request: pytest.FixtureRequest, kernels_on: Callable[[str], str]) -> str:
+    """Return where the kernels under test run, or skip with the reason why they cannot run there."""
+    return kernels_on(request.param)
 
 
 @pytest.fixture

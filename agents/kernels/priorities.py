@@ -106,12 +106,6 @@ class RadixPriorities(Priorities):
         )
         _sum_blocks_of[(count,)](self._leaves, self._sums, index, BLOCK=BLOCK, num_warps=WARPS)
 
-    def fill(self, first: int, weights: Tensor) -> None:
-        """Give the slots from `first` on the weights `weights` (M,)."""
-        last = first + weights.shape[0]
-        self._leaves.view(-1)[first:last] = weights
-        self.sum_slots(first, weights.shape[0])
-
     def load(self, leaves: Tensor) -> None:
         """Replace all weights by `leaves` (M,), and those of the slots behind them, if there are any, by zero."""
         self._leaves.view(-1)[: len(leaves)] = leaves
@@ -119,7 +113,7 @@ class RadixPriorities(Priorities):
         self.sum_slots(0, self.capacity)
 
     def sum_slots(self, first: int, count: int) -> None:
-        """Sum anew the blocks of the `count` slots from `first` on, counted on around the ring."""
+        """Sum anew what the `count` slots from `first` on, counted on around the ring, are a part of."""
         if not count:
             return
         blocks, begin = self._leaves.shape[0], first // BLOCK

@@ -11,8 +11,8 @@ FOLDER = Path(__file__).parent
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
 def test_the_kernels_do_what_their_twins_do_in_tritons_interpreter() -> None:
-    names = ("adam", "ledger", "observe", "priorities")
-    files = [str(FOLDER / f"test_{name}.py") for name in names]
+    names = ("../test_ledger", "test_adam", "test_observe", "test_priorities")
+    files = [str(FOLDER / f"{name}.py") for name in names]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not cuda", *files]
     run = subprocess.run(
         command, env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True, check=False

@@ -1,0 +1,72 @@
+"""HostLedger: a ledger on a CPU, in NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from .ledger import COLUMNS, MAX_AGE, Ledger
+
+
+class HostLedger(Ledger):
+    """A ledger whose rows NumPy writes, into the same memory, to the bit as the plain code writes them.
+
+    A row has as many numbers as there are worlds, and on so few an operation of torch's takes five times as long as one
+    of NumPy's, all of it before the arithmetic begins.
+    """
+
+    def __init__(self, rows: int, num_envs: int, **settings: Any) -> None:
+        """Reserve the memory, as Ledger does."""
+        super().__init__(rows, num_envs, **settings)
+        self._columns = {name: getattr(self, name).numpy() for name in COLUMNS}
+        self._following = [column.numpy() for column in self.following.ring]
+        self._weights = self.priorities.leaves.view(rows, num_envs).numpy()
+
+    def _write(
+        self, row: int, action: Tensor, reward: Tensor, terminated: Tensor, truncated: Tensor, life_lost: Tensor
+    ) -> None:
+        """Write `row`, forget what was there, and let start what may start from now on."""
+        actions, rewards, terminal, cut, done, age, live = self._columns.values()
+        last = row - 1 if row else self.rows - 1
+        over, lost = terminated.numpy(), life_lost.numpy()
+        ends = over | truncated.numpy()
+        actions[row], rewards[row] = action.numpy(), reward.numpy()
+        np.logical_or(over, lost, out=terminal[row])
+        np.logical_or(ends, lost, out=cut[row])
+        if self.added == 0:
+            live[row], done[row] = True, ends
+        else:
+            np.logical_not(done[last], out=live[row])  # a row that shows the last episode's end is not lived
+            np.logical_and(ends, live[row], out=done[row])
+            # The row after a final frame is an episode's first.
+            age[row] = np.where(live[last], np.minimum(age[last], MAX_AGE - 1) + 1, 0)
+        ready = min(self.n_step, self.added)
+        gone = self.stack if self.added >= self.rows else 0
+        for further in range(gone):
+            self._weights[(row + further) % self.rows] = 0.0
+        self._release_in_numpy(row, ready)
+        self.priorities.sum_slots((row - ready) % self.rows * self.num_envs, (ready + gone) * self.num_envs)
+
+    def _release_in_numpy(self, row: int, count: int) -> None:
+        """Do what `_release` does for the `count` rows before `row`."""
+        _, rewards, terminal, cut, _, _, live = self._columns.values()
+        sums, factors, slots = self._following
+        fresh = float(self._fresh)
+        ended = cut[row - 1 if row else self.rows - 1]
+        whole = np.ones(self.num_envs, np.bool_)
+        total, factor, ahead = (column.numpy() for column in self.following.end)
+        for k in range(1, count + 1):
+            start = (row - k) % self.rows
+            going_on = ~cut[start]
+            total = rewards[start] + self.discount * total * going_on
+            factor = self.discount * np.where(going_on, factor, np.float32(1)) * ~terminal[start]
+            ahead = self.num_envs + going_on * ahead
+            sums[start], factors[start], slots[start] = total, factor, ahead
+            if k > 1:
+                whole &= going_on
+            ready = live[start] & whole
+            if k < self.n_step:
+                ready &= ended
+            self._weights[start][ready] = fresh
