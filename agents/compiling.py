@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 
@@ -11,6 +10,7 @@ import torch._dynamo
 import torch._inductor
 import torch._inductor.decomposition
 
+from ..devices import has_kernels
 from ..networks import QNetwork
 from .config import ConfigError
 
@@ -25,7 +25,7 @@ def require_compiler(device: torch.device) -> None:
     """Raise ConfigError, one sentence, where torch cannot compile for `device`."""
     if device.type == "cuda":
         # Triton has a C compiler build what launches its kernels.
-        if importlib.util.find_spec("triton") is None:
+        if not has_kernels(device):
             raise ConfigError("compile = true is not possible: on a GPU it needs Triton, which is not installed")
         tried = [os.environ.get("CC", ""), "gcc", "clang", "cc"]
     else:

@@ -245,9 +245,8 @@ class DQN:
         if type(body) is not type(self.online.body) or shapes[0] != shapes[1]:
             raise ValueError(f"the agent's body is {_outline(self.online.body)}, which {_outline(body)} cannot start")
         self.online.body.load_state_dict(theirs)
-        self.optimiser = self._build_optimiser(
-            self.online, self.config
-        )  # its float32 masters were copies of the old weights
+        # The old one's float32 masters were copies of the old weights.
+        self.optimiser = self._build_optimiser(self.online, self.config)
         self.copy_to_target()
 
     def drain(self) -> tuple[float, float] | None:

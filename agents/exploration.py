@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor
 
@@ -44,7 +46,7 @@ class LastingExploration(Exploration):
 
     def __init__(self, left: Tensor, action: Tensor, exponent: float) -> None:
         """Explore in worlds that have `left` steps of `action` still to take, both (N,) int64, changed in place."""
-        self._left, self._action, self._exponent = left, action, exponent
+        self._left, self._action = left, action
         lengths = torch.arange(1, LONGEST + 1, dtype=torch.float64, device=left.device)
         weights = lengths**-exponent
         self._cumulative = (weights / weights.sum()).cumsum(0).float()
@@ -64,7 +66,9 @@ class LastingExploration(Exploration):
 
     def rows(self, first: int, last: int) -> LastingExploration:
         """Return that of the worlds `first` to `last`, which goes on with this one."""
-        return LastingExploration(self._left[first:last], self._action[first:last], self._exponent)
+        part = copy.copy(self)
+        part._left, part._action = self._left[first:last], self._action[first:last]
+        return part
 
     def state(self) -> dict[str, Tensor]:
         """Return what each world is in the middle of."""

@@ -42,22 +42,21 @@ class HostLedger(Ledger):
             np.logical_and(ends, live[row], out=done[row])
             # The row after a final frame is an episode's first.
             age[row] = np.where(live[last], np.minimum(age[last], MAX_AGE - 1) + 1, 0)
-        ready = min(self.n_step, self.added)
-        gone = self.stack if self.added >= self.rows else 0
-        for further in range(gone):
-            self._weights[(row + further) % self.rows] = 0.0
-        self._release_in_numpy(row, ready)
-        self.priorities.sum_slots((row - ready) % self.rows * self.num_envs, (ready + gone) * self.num_envs)
+        if self.added >= self.rows:
+            for gone in range(row, row + self.stack):
+                self._weights[gone % self.rows] = 0.0
+        self._release(row)
+        self._sum_changed(row)
 
-    def _release_in_numpy(self, row: int, count: int) -> None:
-        """Do what `_release` does for the `count` rows before `row`."""
+    def _release(self, row: int) -> None:
+        """Let the rows whose window ends with `row` as their next observation start transitions from now on."""
         _, rewards, terminal, cut, _, _, live = self._columns.values()
         sums, factors, slots = self._following
         fresh = float(self._fresh)
         ended = cut[row - 1 if row else self.rows - 1]
         whole = np.ones(self.num_envs, np.bool_)
         total, factor, ahead = (column.numpy() for column in self.following.end)
-        for k in range(1, count + 1):
+        for k in range(1, min(self.n_step, self.added) + 1):
             start = (row - k) % self.rows
             going_on = ~cut[start]
             total = rewards[start] + self.discount * total * going_on

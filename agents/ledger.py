@@ -115,6 +115,14 @@ class Ledger:
             slots = slice(start * self.num_envs, (start + 1) * self.num_envs)
             self.priorities.fill(slots.start, torch.where(ready, self._fresh, self.priorities.leaves[slots]))
 
+    def _sum_changed(self, row: int) -> None:
+        """Sum anew all weights that writing `row` may have changed: for who writes them in `priorities.leaves`."""
+        released = min(self.n_step, self.added)
+        gone = self.stack if self.added >= self.rows else 0
+        # One after the other around the ring: those released, and from `row` on those that are gone.
+        first = (row - released) % self.rows
+        self.priorities.sum_slots(first * self.num_envs, (released + gone) * self.num_envs)
+
     def update(self, index: Tensor, priority: Tensor) -> None:
         """Give the slots `index` (B,) their new priorities (B,), before the exponent.
 

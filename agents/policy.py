@@ -59,7 +59,7 @@ class Policy:
     def snapshot(self, seed: int) -> Snapshot:
         """Return a copy that acts on while this network learns, with chance of its own, made of `seed`."""
         generator = torch.Generator(device=self.generator.device).manual_seed(seed)
-        return Snapshot(self, self._config, generator)
+        return Snapshot(self, generator)
 
 
 class Snapshot(Policy):
@@ -69,10 +69,10 @@ class Snapshot(Policy):
     (Daley & Amato 2021).
     """
 
-    def __init__(self, source: Policy, config: Config, generator: torch.Generator) -> None:
+    def __init__(self, source: Policy, generator: torch.Generator) -> None:
         """Copy the network of `source`."""
         network = copy.deepcopy(source.network).requires_grad_(False)
-        super().__init__(network, config, source.actions, generator)
+        super().__init__(network, source._config, source.actions, generator)
         self._numbers = list(zip(_numbers(network), _numbers(source.network), strict=True))  # mine and theirs
 
     @torch.no_grad()

@@ -105,11 +105,6 @@ class EvenPriorities(Priorities):
         self._leaves.view(-1)[index] = weight
         self._used = max(self._used, int(index.max()) + 1)
 
-    def fill(self, first: int, weights: Tensor) -> None:
-        """Give the slots from `first` on the weights `weights` (M,), each 0 or 1."""
-        self._leaves.view(-1)[first : first + weights.shape[0]] = weights
-        self.sum_slots(first, weights.shape[0])
-
     def sum_slots(self, first: int, count: int) -> None:
         """Know that the `count` slots from `first` on, counted on around the ring, may have a weight."""
         self._used = max(self._used, min(first + count, self.capacity))

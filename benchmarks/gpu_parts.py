@@ -101,8 +101,7 @@ def classic(size: Size) -> Iterator[Row]:
         config = settings_of("dqn", size, {"num_envs": size.envs, "precision": precision, **settings})
         with Training(LOOPS[name], config, size, breakout(size, size.envs)) as trained:
             speed = median(trained.speed(size.seconds) for _ in range(size.repeats))
-        told = ", ".join(["32 per 4 steps", precision, name, *(["compiled"] if settings else [])])
-        yield row(told, speed, "agent steps/s", 12_000)
+        yield row(f"32 per 4 steps, {precision}, {variant(name, config)}", speed, "agent steps/s", 12_000)
 
 
 def fast(size: Size) -> Iterator[Row]:
@@ -136,10 +135,10 @@ def impala(size: Size) -> Iterator[Row]:
     settings |= {"replay_capacity": size.filled, "learning_starts": 0}
     device = torch.device(size.device)
     peak = update.peak(torch.bfloat16, device)["gflops"] if device.type == "cuda" else 0.0
+    replay = replay_of(preset("dqn").with_settings(settings), size)
+    fill(replay, random_pictures(size.envs, SHAPE, device))
     for name, extra in (("graphs", COMPILED), ("graphs", {}), ("eager", {})):
         config = preset("dqn").with_settings({**settings, **extra})
-        replay = replay_of(config, size)
-        fill(replay, random_pictures(config.num_envs, SHAPE, device))
         work = flops.update_flops(config, SHAPE, ACTIONS)
         agent = accelerator.build_agent(config, SHAPE, ACTIONS, seed=0, device=device)
         call = partial(UPDATERS[name](agent, replay, config), 1, Progress.begin(np.zeros((config.num_envs, 1))))
@@ -147,9 +146,7 @@ def impala(size: Size) -> Iterator[Row]:
             call()
         settle = partial(update.settle, device)
         spent = [rounds.seconds_a_call(call, size.seconds, settle) for _ in range(size.repeats)]
-        told = ", ".join(
-            [f"impala x{config.width:g}, batch {config.batch_size}", name, *(["compiled"] if extra else [])]
-        )
+        told = f"impala x{config.width:g}, batch {config.batch_size}, {variant(name, config)}"
         yield row(told, 1 / median(spent), "updates/s", 150)
         yield row(f"  its arithmetic, {work / 1e9:.0f} GFLOP an update", work / median(spent) / 1e12, "TFLOP/s")
     if peak:
@@ -237,6 +234,11 @@ def breakout(size: Size, envs: int) -> World:
 def replay_of(config: Config, size: Size, shape: Sequence[int] = SHAPE, dtype: torch.dtype = torch.uint8) -> Replay:
     """Return an empty replay as `rlrun train` has it on the device: with kernels on a GPU."""
     return accelerator.build_replay(config, shape, dtype, device=size.device)
+
+
+def variant(name: str, config: Config) -> str:
+    """Return the name of who makes the updates, and whether the networks are compiled."""
+    return f"{name}, compiled" if config.compile else name
 
 
 def row(what: str, value: float, unit: str, target: float | None = None) -> Row:

@@ -8,7 +8,9 @@ import importlib.util
 import os
 import re
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,42 @@ def kernels_on() -> Callable[[str], str]:
 def device(request: pytest.FixtureRequest, kernels_on: Callable[[str], str]) -> str:
     """Return where the kernels under test run, or skip with the reason why they cannot run there."""
     return kernels_on(request.param)
+
+
+@pytest.fixture
+def passes_interpreted() -> Callable[..., None]:
+    """Return what fails unless all tests of kernels in some files pass in Triton's interpreter, and none is skipped."""
+    if importlib.util.find_spec("triton") is None:
+        pytest.skip("triton is not installed")
+
+    def check(*files: Path) -> None:
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not cuda", *map(str, files)]
+        run = subprocess.run(
+            command, env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True, check=False
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+        summary = run.stdout.splitlines()[-1]
+        assert " passed" in summary, run.stdout
+        assert "skipped" not in summary, run.stdout
+
+    return check
+
+
+@pytest.fixture
+def no_waiting() -> Callable[[], AbstractContextManager[None]]:
+    """Return a context that raises where the host waits for the GPU."""
+    import torch
+
+    @contextmanager
+    def watched() -> Iterator[None]:
+        torch.cuda.synchronize()
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            yield
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    return watched
 
 
 @pytest.fixture

@@ -95,10 +95,7 @@ class FusedLedger(Ledger):
             self._fresh, row, self.added, self.rows, self.num_envs, self.discount,
             STACK=self.stack, STEPS=self.n_step, MAX_AGE=MAX_AGE, LANES=LANES, num_warps=WARPS,
         )  # fmt: skip
-        # All slots whose weight may have changed, one after the other around the ring.
-        first = (row - min(self.n_step, self.added)) % self.rows
-        count = min(self.n_step, self.added) + (self.stack if self.added >= self.rows else 0)
-        self.priorities.sum_slots(first * self.num_envs, count * self.num_envs)
+        self._sum_changed(row)
 
 
 def _bytes(flags: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """What only a GPU can show: kernels, captured graphs and pinned memory against the plain code. pytest -m cuda"""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,7 @@ from rlrun.cli.session import Session
 
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")]
 
+Watch = Callable[[], AbstractContextManager[None]]
 SHAPE, ACTIONS = (4, 84, 84), 6
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -96,18 +97,7 @@ def numbers(agent: DQN, replay: Replay) -> dict[str, Tensor]:
     return {f"{name}.{key}": value.cpu() for name, part in parts.items() for key, value in part.items()}
 
 
-@contextmanager
-def no_waiting() -> Iterator[None]:
-    """Raise where the host waits for the device."""
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        yield
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-
-
-def test_the_watch_over_waiting_sees_it() -> None:
+def test_the_watch_over_waiting_sees_it(no_waiting: Watch) -> None:
     with pytest.raises(RuntimeError, match="synchroniz"), no_waiting():
         torch.ones((), device="cuda").item()
 
@@ -133,7 +123,7 @@ def test_kernels_sample_the_transitions_of_the_plain_code(precision: str) -> Non
         plain.update(distinct, error)
 
 
-def test_frames_in_pinned_memory_make_the_batches_of_frames_on_the_device() -> None:
+def test_frames_in_pinned_memory_make_the_batches_of_frames_on_the_device(no_waiting: Watch) -> None:
     settings = config(n_step=2, priority_exponent=0.5)
     here, there = filled(settings), filled(settings, pinned=True)
     assert there._ring.frames.device.type == "cpu"
@@ -146,7 +136,7 @@ def test_frames_in_pinned_memory_make_the_batches_of_frames_on_the_device() -> N
     assert torch.equal(there.frames(0, 120), here.frames(0, 120).cpu())
 
 
-def test_adding_a_row_does_not_wait() -> None:
+def test_adding_a_row_does_not_wait(no_waiting: Watch) -> None:
     for pinned in (False, True):
         replay = filled(config(), pinned=pinned)
         none = torch.zeros(8, dtype=torch.bool, device="cuda")
@@ -184,7 +174,7 @@ def test_a_graphed_run_is_the_same_under_the_same_seed_to_the_bit(variant: str) 
 
 @pytest.mark.parametrize("kind", [EagerUpdates, GraphedUpdates])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_updates_never_wait_for_the_device(kind: type[Updates], variant: str) -> None:
+def test_updates_never_wait_for_the_device(kind: type[Updates], variant: str, no_waiting: Watch) -> None:
     settings = config(**VARIANTS[variant])
     agent, _, updates, progress = built(settings, kind)
     updates(WARM_UP + 1, progress)  # libraries and kernels load, graphs are captured
@@ -280,7 +270,7 @@ def test_a_graph_answers_by_the_weights_of_the_last_refresh() -> None:
     assert answered() != before[0]
 
 
-def test_asking_and_uploading_do_not_wait_for_the_learner() -> None:
+def test_asking_and_uploading_do_not_wait_for_the_learner(no_waiting: Watch) -> None:
     settings = config(precision="bfloat16")
     agent, replay, updates, progress = built(settings, GraphedUpdates)
     acting, uploads = accelerator.build_acting(agent, 0), accelerator.build_uploads(agent.device)

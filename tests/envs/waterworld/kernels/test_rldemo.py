@@ -2,8 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from rlrun.envs.waterworld.layout import RLDEMO
 from rlrun.envs.waterworld.rays import Sight
 from rlrun.envs.waterworld.state import State
 from rlrun.envs.waterworld.variants import RLDemo, core_of
+
+Watch = Callable[[], AbstractContextManager[None]]
 
 pytestmark = pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")  # NumPy's, of the side not chosen
 
@@ -209,17 +211,6 @@ def test_an_action_that_does_not_exist_leaves_its_agent_where_it_is(device: str)
         torch.testing.assert_close(new, old, rtol=0, atol=1e-4)
 
 
-@contextmanager
-def no_waiting() -> Iterator[None]:
-    """Raise where the host waits for the device."""
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        yield
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-
-
 class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Takes down the names of torch's operations."""
 
@@ -239,7 +230,7 @@ def needs_gpu() -> Any:
 @pytest.mark.cuda
 @needs_gpu()
 @pytest.mark.parametrize("limit", [None, 5])
-def test_a_step_never_waits_for_the_gpu_and_is_two_kernels_alone(limit: int | None) -> None:
+def test_a_step_never_waits_for_the_gpu_and_is_two_kernels_alone(limit: int | None, no_waiting: Watch) -> None:
     worlds = Batch("rldemo", 96, max_episode_steps=limit, device="cuda")
     worlds.reset(np.arange(96))
     actions = torch.zeros(96, dtype=torch.int64, device="cuda")
