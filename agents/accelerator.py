@@ -9,9 +9,11 @@ from typing import Any
 import torch
 
 from ..devices import has_kernels
+from . import host_frames
 from .acting import Acting, GraphedActing, PlainActing
 from .config import Config
 from .dqn import DQN
+from .frame_ring import observe_pairs
 from .graph import GraphedUpdates
 from .host_ledger import HostLedger
 from .priorities import EvenPriorities
@@ -49,9 +51,9 @@ def build_replay(
         if pictures and obs_dtype == torch.uint8:
             from .kernels.observe import observe
 
-            parts["observe"] = partial(observe, dtype=getattr(torch, config.precision))
+            parts["observe"] = partial(observe_pairs, observe=partial(observe, dtype=getattr(torch, config.precision)))
     elif device.type == "cpu":
-        parts["ledger"] = HostLedger
+        parts |= {"ledger": HostLedger, "observe": host_frames.observe_pairs}
         if config.priority_exponent == 0.0:
             parts["priorities"] = EvenPriorities
     return Replay(

@@ -74,7 +74,7 @@ class Config:
     epsilon_start: float = 1.0
     epsilon_end: float = 0.01
     epsilon_steps: int = 250_000  # steps from the first value to the last
-    exploration_exponent: float = 0.0  # a random action lasts n steps with probability n^-exponent; 0: one step
+    exploration_exponent: float = 0.0  # while epsilon falls, random actions last n steps by n^-exponent; 0: one step
     evaluation_epsilon: float = 0.001
 
     # The run

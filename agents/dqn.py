@@ -167,10 +167,16 @@ class DQN:
     def look_ahead(self, batch: Batch) -> tuple[Batch, Tensor]:
         """Return what the target network has to say of `batch`, for `learn_from`.
 
-        The batch with its rewards as they are to be learned from, and the target's outputs, (B, A) or (B, A, Z), for
-        its next observations: the same until the next copy, if the network is not noisy. So several updates' batches
+        The batch with its rewards as they are to be learned from, and what its next observations are worth, (B,) or
+        (B, Z); where the online network has a say in that (double Q-learning), the target's outputs for them, (B, A)
+        or (B, A, Z). Both are the same until the next copy, if the network is not noisy, so several updates' batches
         may be asked for in one pass.
         """
+        batch, outputs = self._target_outputs(batch)
+        return batch, outputs if self.config.double else self._value(outputs, self.target.expectation(outputs))
+
+    def _target_outputs(self, batch: Batch) -> tuple[Batch, Tensor]:
+        """Return the batch with its rewards as they are to be learned from, and the target's outputs after it."""
         if not self.config.gap_increase:
             return batch, self.target.outputs(batch.next_obs)
         # Advantage learning (Bellemare et al. 2016): what an action is behind the best is taken from its reward too.
@@ -189,7 +195,7 @@ class DQN:
             tensors: the fields of a batch, and at last what `look_ahead` says of it.
 
         Returns:
-            The priorities, what the drain sums up, and the gradients of the weights that have one.
+            The priorities, what the drain sums up, and what the optimiser's `gradients` returns.
 
         """
         loss, priority, sums = self._loss(Batch(*tensors[:-1]), tensors[-1])
@@ -197,8 +203,8 @@ class DQN:
 
     def move(self, found: Sequence[Tensor]) -> Tensor:
         """Take the gradient step that `slopes` found; return the priorities."""
-        priority, sums, *gradients = found
-        self.optimiser.move(gradients)
+        priority, sums, *downhill = found
+        self.optimiser.move(downhill)
         self._sums += sums
         return priority
 
@@ -206,7 +212,8 @@ class DQN:
         """Return the loss, the priorities (B,), and what the drain sums up: loss, mean of max_a Q, and one, (3,)."""
         outputs = self.online.outputs(batch.obs)
         with torch.no_grad():
-            next_value = self._next_value(batch.next_obs, ahead)
+            # Double Q-learning (van Hasselt et al. 2016): the online network chooses, the target network values.
+            next_value = self._value(ahead, self.online(batch.next_obs)) if self.config.double else ahead
             if self.config.munchausen:
                 batch = batch._replace(reward=batch.reward + self._munchausen(outputs, batch.action))
         losses, priority = self._losses(choose(outputs, batch.action), next_value, batch.reward, batch.discount)
@@ -215,10 +222,8 @@ class DQN:
             sums = torch.stack([loss, self.online.expectation(outputs).amax(1).mean(), self._one])
         return loss, priority, sums
 
-    def _next_value(self, next_obs: Tensor, outputs: Tensor) -> Tensor:
-        """Return what is to be expected from `next_obs` (B, ...) on, (B,) or (B, Z), by the target's `outputs`."""
-        # Double Q-learning (van Hasselt et al. 2016): the online network chooses, the target network values.
-        q = self.online(next_obs) if self.config.double else self.target.expectation(outputs)
+    def _value(self, outputs: Tensor, q: Tensor) -> Tensor:
+        """Return what states are worth, (B,) or (B, Z), by `outputs` (B, A[, Z]) if one acts by `q` (B, A)."""
         if self.config.munchausen:
             return soft_value(outputs, q, self.config.temperature)
         return choose(outputs, q.argmax(1))

@@ -41,12 +41,21 @@ class LastingExploration(Exploration):
 
     What takes many equal actions in a row, such as crossing a road, single random steps never find. The number n has
     a probability proportional to n^-exponent, up to `LONGEST`; new ones begin so rarely that epsilon is still the share
-    of steps that are random.
+    of steps that are random. Once epsilon has fallen to its end they last one step: who can play by then is thrown off
+    by many wrong steps in a row far more than by one.
     """
 
-    def __init__(self, left: Tensor, action: Tensor, exponent: float) -> None:
-        """Explore in worlds that have `left` steps of `action` still to take, both (N,) int64, changed in place."""
-        self._left, self._action = left, action
+    def __init__(self, left: Tensor, action: Tensor, exponent: float, end: float) -> None:
+        """Explore in worlds that have `left` steps of `action` still to take, both (N,) int64, changed in place.
+
+        Args:
+            left: of each world.
+            action: of each world.
+            exponent: of the lengths' distribution.
+            end: what epsilon falls to.
+
+        """
+        self._left, self._action, self._end = left, action, end
         lengths = torch.arange(1, LONGEST + 1, dtype=torch.float64, device=left.device)
         weights = lengths**-exponent
         self._cumulative = (weights / weights.sum()).cumsum(0).float()
@@ -55,9 +64,10 @@ class LastingExploration(Exploration):
     def __call__(self, greedy: Tensor, epsilon: float | Tensor, actions: int, generator: torch.Generator) -> Tensor:
         """Return `greedy` (N,) int64, with the actions of those worlds replaced that explore."""
         draw = torch.rand(3, len(greedy), device=greedy.device, generator=generator)
-        start = epsilon / (self._mean * (1 - epsilon) + epsilon)
+        falling = epsilon > self._end  # a number or a scalar on the device, as epsilon is; so is what follows from it
+        start = epsilon / ((1 + (self._mean - 1) * falling) * (1 - epsilon) + epsilon)
         begins = (self._left == 0) & (draw[1] < start)
-        length = torch.searchsorted(self._cumulative, draw[2]).clamp(max=LONGEST - 1) + 1
+        length = torch.searchsorted(self._cumulative, draw[2]).clamp(max=LONGEST - 1) * falling + 1
         self._action.copy_(torch.where(begins, (draw[0] * actions).long(), self._action))
         self._left.copy_(torch.where(begins, length, self._left))
         chosen = torch.where(self._left > 0, self._action, greedy)
@@ -85,4 +95,4 @@ def build_exploration(config: Config, device: torch.device) -> Exploration:
     if not config.exploration_exponent:
         return Exploration()
     left, action = (torch.zeros(config.num_envs, dtype=torch.int64, device=device) for _ in range(2))
-    return LastingExploration(left, action, config.exploration_exponent)
+    return LastingExploration(left, action, config.exploration_exponent, config.epsilon_end)

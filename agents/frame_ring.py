@@ -49,6 +49,11 @@ class FrameRing:
         self._back = torch.arange(stack - 1, -1, -1, device=device)  # 3, 2, 1, 0
         self._back_slots = self._back * num_envs
 
+    @property
+    def empty(self) -> int:
+        """The slot of the frame that stays zero."""
+        return self.rows * self.num_envs
+
     def write(self, row: int, obs: Tensor) -> None:
         """Keep the newest frame of each of the observations (N, *obs_shape) as row `row`."""
         newest = obs[:, -1] if self.stack > 1 else obs
@@ -67,7 +72,7 @@ class FrameRing:
         if self.stack > 1:
             own = age.view(-1)[slot]
             before = (slot[:, None] - self._back_slots) % (self.rows * self.num_envs)  # (B, stack)
-            slot = torch.where(self._back <= own[:, None], before, self.frames.shape[0] - 1).view(-1)
+            slot = torch.where(self._back <= own[:, None], before, self.empty).view(-1)
         return self.frames.index_select(0, slot).view(-1, *self.obs_shape)
 
     def read(self, first: int, last: int) -> Tensor:
@@ -89,7 +94,28 @@ class FrameRing:
 
 
 Observe = Callable[[FrameRing, Tensor, Tensor], Tensor]
-"""What a replay makes observations with: `FrameRing.observe`, or a kernel that does the same and more."""
+"""What makes observations: `FrameRing.observe`, or a kernel that does the same and more."""
+
+ObservePairs = Callable[[FrameRing, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""What makes the observations of transitions: `observe_pairs`, or another way to the same."""
+
+
+def observe_pairs(
+    ring: FrameRing, age: Tensor, start: Tensor, end: Tensor, observe: Observe = FrameRing.observe
+) -> tuple[Tensor, Tensor]:
+    """Return the observations (B, *obs_shape) that transitions start from, and those that they end with.
+
+    Args:
+        ring: where the frames are.
+        age: (rows, N) uint8, as `FrameRing.observe` takes it.
+        start: (B,) int64, the slots of the steps that they start from.
+        end: (B,) int64, the slots of the steps that they end with.
+        observe: what makes observations.
+
+    """
+    # Both sides of all transitions in one go: half as many operations.
+    seen = observe(ring, age, torch.cat([start, end]))
+    return seen[: len(start)], seen[len(start) :]
 
 
 def normalised(obs: Tensor, dtype: torch.dtype) -> Tensor:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from .ledger import COLUMNS, MAX_AGE, Ledger
+from .ledger import COLUMNS, MAX_AGE, Ledger, Transitions
 
 
 class HostLedger(Ledger):
-    """A ledger whose rows NumPy writes, into the same memory, to the bit as the plain code writes them.
+    """A ledger that NumPy writes and looks up, in the same memory, to the bit as the plain code does.
 
-    A row has as many numbers as there are worlds, and on so few an operation of torch's takes five times as long as one
-    of NumPy's, all of it before the arithmetic begins.
+    A row has as many numbers as there are worlds, a batch some dozens, and on so few an operation of torch's takes five
+    times as long as one of NumPy's, all of it before the arithmetic begins.
     """
 
     def __init__(self, rows: int, num_envs: int, **settings: Any) -> None:
@@ -23,6 +24,14 @@ class HostLedger(Ledger):
         self._columns = {name: getattr(self, name).numpy() for name in COLUMNS}
         self._following = [column.numpy() for column in self.following.ring]
         self._weights = self.priorities.leaves.view(rows, num_envs).numpy()
+
+    def at(self, slot: Tensor) -> Transitions:
+        """Return the transitions that start in the slots `slot` (B,) int64: row * N + world."""
+        start = slot.numpy()
+        reward, discount, ahead = (column.reshape(-1)[start] for column in self._following)
+        end = (start + ahead) % (self.rows * self.num_envs)
+        found = (self._columns["action"].reshape(-1)[start], reward, discount, end)
+        return Transitions(*(torch.from_numpy(column) for column in found))
 
     def _write(
         self, row: int, action: Tensor, reward: Tensor, terminated: Tensor, truncated: Tensor, life_lost: Tensor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +13,15 @@ from .priorities import Priorities
 
 MAX_AGE = 255
 COLUMNS = ("action", "reward", "terminal", "cut", "done", "age", "live")  # what a checkpoint keeps of a row
+
+
+class Transitions(NamedTuple):
+    """What a ledger knows of B transitions, (B,) each."""
+
+    action: Tensor  # int64
+    reward: Tensor  # float32, the sum of the discounted rewards
+    discount: Tensor  # float32, gamma^k for the k rewards summed, or 0 at a terminal
+    end: Tensor  # int64, the slot of the step that shows the next observation
 
 
 class Ledger:
@@ -122,6 +131,11 @@ class Ledger:
         # One after the other around the ring: those released, and from `row` on those that are gone.
         first = (row - released) % self.rows
         self.priorities.sum_slots(first * self.num_envs, (released + gone) * self.num_envs)
+
+    def at(self, slot: Tensor) -> Transitions:
+        """Return the transitions that start in the slots `slot` (B,) int64: row * N + world."""
+        reward, discount, ahead = self.following.at(slot)
+        return Transitions(self.action.view(-1)[slot], reward, discount, (slot + ahead) % (self.rows * self.num_envs))
 
     def update(self, index: Tensor, priority: Tensor) -> None:
         """Give the slots `index` (B,) their new priorities (B,), before the exponent.

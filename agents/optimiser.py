@@ -22,13 +22,14 @@ def adam(
     step: Tensor,
     learning_rate: float | Tensor,
     eps: float,
+    excess: Tensor | None,
 ) -> None:
-    """Take a step of Adam (Kingma & Ba 2015), number `step` counted from 1, in place."""
+    """Take step number `step`, counted from 1, of Adam (Kingma & Ba 2015) by the gradients over `excess`, in place."""
     # What torch's own functional Adam calls in the end; it counts the steps of each weight apart, which takes longer
     # than the arithmetic of a small network.
     torch._fused_adam_(
         weights, grads, mean, square, [], [step] * len(weights), lr=learning_rate, beta1=BETAS[0], beta2=BETAS[1],
-        weight_decay=0.0, eps=eps, amsgrad=False, maximize=False,
+        weight_decay=0.0, eps=eps, amsgrad=False, maximize=False, grad_scale=excess,
     )  # fmt: skip
 
 
@@ -40,8 +41,11 @@ def rmsprop(
     step: Tensor,
     learning_rate: float | Tensor,
     eps: float,
+    excess: Tensor | None,
 ) -> None:
     """Take a step of centred RMSProp (Graves 2013), in place; it does not depend on its number, `step`."""
+    if excess is not None:
+        torch._foreach_div_(grads, excess)
     torch_rmsprop(
         weights, grads, square, mean, [], [torch.zeros_like(step) for _ in weights], foreach=True, alpha=0.95,
         lr=learning_rate,  # type: ignore[arg-type]  # a tensor is right where capturable
@@ -64,6 +68,7 @@ class Optimiser:
         self._name, self._eps = config.optimizer, config.optimizer_eps
         self._learning_rate: float | Tensor = config.learning_rate
         self._max_grad_norm = config.max_grad_norm
+        self._within = torch.ones((), device=self._masters[0].device)
         self._moments = {name: [torch.zeros_like(m) for m in self._masters] for name in MOMENTS[self._name]}
         self._step = torch.zeros((), device=self._masters[0].device)  # taken so far, of all weights alike
         self._moved: list[int] = []  # which of the weights the last gradients are of
@@ -82,34 +87,48 @@ class Optimiser:
         return {**self._moments, "step": [self._step] * len(self._masters)}
 
     def gradients(self, loss: Tensor) -> list[Tensor]:
-        """Return the gradients of the scalar `loss`, of the weights that have one, for `move`."""
+        """Return what `move` needs to go down the scalar `loss`.
+
+        First how many times longer than they may be the gradients are together, one at least, which clips them; then
+        the gradients, of the weights that have one.
+        """
         found = torch.autograd.grad(loss, self._weights, allow_unused=True)
         self._moved = [i for i, grad in enumerate(found) if grad is not None]
         pairs = zip(self._weights, found, strict=True)
-        return [_laid_out_as(weight, grad) for weight, grad in pairs if grad is not None]
+        grads = [_laid_out_as(weight, grad) for weight, grad in pairs if grad is not None]
+        return [self._excess(grads), *grads]
 
     @torch.no_grad()
-    def move(self, grads: list[Tensor]) -> None:
+    def _excess(self, grads: list[Tensor]) -> Tensor:
+        """Return the norm of all gradients over the largest allowed, or one where they keep to it; a scalar."""
+        if not self._max_grad_norm:
+            return self._within
+        kinds = ([grad for grad in grads if (grad.dtype == torch.float32) == full] for full in (True, False))
+        norms = [norm for kind in kinds if kind for norm in torch._foreach_norm(kind, 2, dtype=torch.float32)]
+        norm = torch.linalg.vector_norm(torch.stack(norms))
+        excess: Tensor = ((norm + 1e-6) / self._max_grad_norm).clamp(min=1.0)
+        return excess
+
+    @torch.no_grad()
+    def move(self, found: list[Tensor]) -> None:
         """Move the weights one step down the gradients that `gradients` found; they are used up."""
+        excess, *grads = found
         moved, low = self._moved, [i for i in self._moved if i in self._low_grads]
         if low:  # float32 from here on
             given = dict(zip(moved, grads, strict=True))
             torch._foreach_copy_([self._low_grads[i] for i in low], [given[i] for i in low])
             grads = [self._low_grads.get(i, grad) for i, grad in given.items()]
-        if self._max_grad_norm:
-            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
-            torch._foreach_mul_(grads, (self._max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
-        self._take_step(moved, grads)
+        self._take_step(moved, grads, excess if self._max_grad_norm else None)
         if low:
             torch._foreach_copy_([self._weights[i] for i in low], [self._masters[i] for i in low])
 
-    def _take_step(self, moved: list[int], grads: list[Tensor]) -> None:
-        """Take one step of the weights `moved` with the gradients `grads`."""
+    def _take_step(self, moved: list[int], grads: list[Tensor], excess: Tensor | None) -> None:
+        """Take one step of the weights `moved` with the gradients `grads` over `excess`, which may use them up."""
         masters = [self._masters[i] for i in moved]
         first, second = ([moment[i] for i in moved] for moment in self._moments.values())
         self._step += 1
         take = adam if self._name == "adam" else rmsprop
-        take(masters, grads, first, second, self._step, self._learning_rate, self._eps)
+        take(masters, grads, first, second, self._step, self._learning_rate, self._eps, excess)
 
     def state(self) -> dict[str, Tensor]:
         """Return the master weights and the optimiser's moments, by name, for a checkpoint."""

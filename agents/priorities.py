@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 BLOCK = 1024
@@ -121,13 +123,22 @@ class EvenPriorities(Priorities):
         They must not all be zero. Each is as likely as the others: a part gives each of its slots the same chance, the
         same in all parts, and what falls on a zero is drawn again from all.
         """
-        offsets = torch.rand(size, dtype=torch.float64, generator=generator)
-        slots = offsets.add_(torch.arange(size)).mul_(self._used / size).long().clamp_(max=self._used - 1)
-        leaves = self._leaves.view(-1)
-        while len(empty := (leaves[slots] == 0).nonzero()[:, 0]):
-            again = torch.rand(len(empty), dtype=torch.float64, generator=generator)
-            slots[empty] = again.mul_(self._used).long().clamp_(max=self._used - 1)
-        return slots
+        # In NumPy, which begins sooner than torch: on a batch the arithmetic itself is nothing.
+        slots = self._scaled(_uniform(size, generator) + np.arange(size), self._used / size)
+        leaves = self._leaves.numpy().reshape(-1)
+        while len(empty := np.flatnonzero(leaves[slots] == 0)):
+            slots[empty] = self._scaled(_uniform(len(empty), generator), self._used)
+        return torch.from_numpy(slots)
+
+    def _scaled(self, point: NDArray[np.float64], scale: float) -> NDArray[np.int64]:
+        """Return the slots that `point` falls on when it is scaled, none behind the last one that may have a weight."""
+        return np.minimum((point * scale).astype(np.int64), self._used - 1)
+
+
+def _uniform(count: int, generator: torch.Generator | None) -> NDArray[np.float64]:
+    """Return `count` numbers from 0 to 1."""
+    numbers: NDArray[np.float64] = torch.rand(count, dtype=torch.float64, generator=generator).numpy()
+    return numbers
 
 
 def _below(value: Tensor) -> Tensor:

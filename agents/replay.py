@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .frame_ring import FrameRing, Observe
+from .frame_ring import FrameRing, ObservePairs, observe_pairs
 from .ledger import Ledger
 from .priorities import Priorities
 
@@ -48,7 +48,7 @@ class Replay:
         seed: of the sampling.
         device: where frames and batches live.
         pinned: keep the frames in the host's locked memory instead, see `FrameRing`.
-        observe: what makes the observations of a batch; on a GPU a kernel may, and then they come normalised.
+        observe: what makes the observations of transitions; on a GPU a kernel may, and then they come normalised.
         ledger: what keeps all but the frames; on a GPU a kernel may.
         priorities: what draws the slots; on a GPU its kernels may.
 
@@ -71,7 +71,7 @@ class Replay:
         seed: int = 0,
         device: torch.device | str = "cpu",
         pinned: bool = False,
-        observe: Observe = FrameRing.observe,
+        observe: ObservePairs = observe_pairs,
         ledger: type[Ledger] = Ledger,
         priorities: type[Priorities] = Priorities,
     ) -> None:
@@ -159,16 +159,14 @@ class Replay:
         index = self.ledger.priorities.sample(total, self.generator)
         if count > 1:
             index = index.view(size, count).t().reshape(total)  # all of the strata to each of the batches
-        reward, discount, slots = self.ledger.following.at(index)
-        following = (index + slots) % (self.rows * self.num_envs)
-        # Both sides of all transitions in one go: half as many operations.
-        seen = self._observe(self._ring, self.ledger.age, torch.cat([index, following]))
+        action, reward, discount, end = self.ledger.at(index)
+        obs, next_obs = self._observe(self._ring, self.ledger.age, index, end)
         return Batch(
-            obs=seen[:total],
-            action=self.ledger.action.view(-1)[index],
+            obs=obs,
+            action=action,
             reward=reward,
             discount=discount,
-            next_obs=seen[total:],
+            next_obs=next_obs,
             weight=self._weight(index, importance_exponent, size),
             index=index,
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -29,21 +30,42 @@ class Scripted:
 
     def __init__(self, function: Function) -> None:
         """Wrap `function`; nothing is recorded yet."""
-        self._function = function
+        self._function = torch.enable_grad()(function)
         self._made: dict[tuple[Any, ...], Function] = {}
 
     def __call__(self, *tensors: Tensor) -> Sequence[Tensor]:
         """Return what the function returns."""
-        kind = tuple([(tensor.shape, tensor.dtype) for tensor in tensors])
-        made = self._made.get(kind)
-        if made is None:
-            made = self._made[kind] = _checked(self._function, tensors)
-        return made(*tensors)
+        with _plain_execution():
+            return self._made_for(tensors)(*tensors)
+
+    def each(self, calls: Iterable[Sequence[Tensor]], then: Callable[[Sequence[Tensor]], object]) -> None:
+        """Call the function with each of `calls`, and hand what it returns to `then` before the next.
+
+        `then` runs without autograd. What a call must prepare is prepared once.
+        """
+        with _plain_execution():
+            for tensors in calls:
+                then(self._made_for(tensors)(*tensors))
 
     @property
     def scripts(self) -> int:
         """How many shapes have a script."""
         return sum(made is not self._function for made in self._made.values())
+
+    def _made_for(self, tensors: Sequence[Tensor]) -> Function:
+        """Return the script for arguments like `tensors`, or the function where there is none to be trusted."""
+        kind = tuple([(tensor.shape, tensor.dtype) for tensor in tensors])
+        made = self._made.get(kind)
+        if made is None:
+            made = self._made[kind] = _checked(self._function, tensors)
+        return made
+
+
+@contextmanager
+def _plain_execution() -> Iterator[None]:
+    """Run scripts as they were recorded: gradients are among their operations, and TorchScript's optimiser rounds."""
+    with torch.no_grad(), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
+        yield
 
 
 def _checked(function: Function, tensors: Sequence[Tensor]) -> Function:
@@ -78,15 +100,8 @@ def _script(function: Function, tensors: Sequence[Tensor]) -> Function:
     recorded.recompile()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own sources, of no use to who trains
-        script = torch.jit.script(recorded)
-
-    def run(*arguments: Tensor) -> Sequence[Tensor]:
-        # The gradients are among the operations; and what TorchScript would optimise rounds differently.
-        with torch.no_grad(), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
-            results: Sequence[Tensor] = script(*arguments)
-        return results
-
-    return run
+        script: Function = torch.jit.script(recorded)
+    return script
 
 
 def _spare_views(graph: Any) -> None:

@@ -57,13 +57,14 @@ def train(
         acted = clock()
         seconds["act"] += acted - start
         envs.send(chosen)
+        sent = clock()
         due = updates_due(progress, config, replay)
         if due:
             updates(due, progress)
         learned = clock()
         next_obs, reward, terminated, truncated, info = envs.recv()
         received = clock()
-        seconds["envs"] += received - learned
+        seconds["envs"] += sent - acted + received - learned
         store(replay, config, obs, actions, reward, terminated, truncated, info["life_lost"])
         count(progress, reward, terminated, truncated, info["reset"])
         progress.obs = next_obs

@@ -12,7 +12,7 @@ from torch import Tensor
 from .config import Config
 from .dqn import DQN
 from .progress import Progress
-from .replay import Batch, Replay
+from .replay import Replay
 from .script import Scripted
 
 
@@ -95,10 +95,12 @@ class PooledUpdates:
             pool = self._replay.sample(config.batch_size, count=length)
             sampled = perf_counter()
             pool, ahead = agent.look_ahead(pool)
-            pieces_ahead = torch.split(ahead, config.batch_size)
-            learn = self._learn_by_script if self._pays and progress.updates >= SCRIPTED_AFTER else agent.learn_from
-            for batch, outputs in zip(pool.split(config.batch_size), pieces_ahead, strict=True):
-                learn(batch, outputs)
+            batches = zip(pool.split(config.batch_size), torch.split(ahead, config.batch_size), strict=True)
+            if self._pays and progress.updates >= SCRIPTED_AFTER:
+                self._slopes.each(((*batch, outputs) for batch, outputs in batches), agent.move)
+            else:
+                for batch, outputs in batches:
+                    agent.learn_from(batch, outputs)
             progress.updates += length
             progress.seconds["sample"] += sampled - before
             progress.seconds["learn"] += perf_counter() - sampled
@@ -107,10 +109,6 @@ class PooledUpdates:
     def scripts(self) -> int:
         """How many scripts there are."""
         return self._slopes.scripts
-
-    def _learn_by_script(self, batch: Batch, ahead: Tensor) -> Tensor:
-        """Do what `learn_from` does, to the bit."""
-        return self._agent.move(self._slopes(*batch, ahead))
 
 
 def poolable(config: Config) -> bool:

@@ -58,8 +58,9 @@ class PixelConv(nn.Conv2d):
             not torch.compiler.is_compiling()  # a compiler rearranges by itself, and cannot ask for the offset
             and obs.is_cpu
             and self._fits_blocks(obs)
-            and obs.is_contiguous()
+            and obs[:1].is_contiguous()
             and obs.storage_offset() % WORD == 0
+            and obs.stride(0) % WORD == 0
         )
 
     def _fits_blocks(self, obs: Tensor) -> bool:

@@ -20,12 +20,12 @@ LOG2_BETAS = tuple(math.log2(beta) for beta in BETAS)
 
 @triton.jit
 def _step_block(
-    grad, weight, mean, square, low, at, shown, step, rate, scale,
+    grad, weight, mean, square, low, at, shown, step, rate, excess,
     BETA1: tl.constexpr, BETA2: tl.constexpr, LOG2_BETA1: tl.constexpr, LOG2_BETA2: tl.constexpr, EPS: tl.constexpr,
     LOW: tl.constexpr,
 ):  # fmt: skip
     """Move the numbers `at` where `shown`, or all of them where that is None."""
-    slope = tl.load(grad + at, mask=shown).to(tl.float32) * tl.load(scale)
+    slope = tl.load(grad + at, mask=shown).to(tl.float32) * (1 / tl.load(excess))
     first = BETA1 * tl.load(mean + at, mask=shown) + (1 - BETA1) * slope
     second = BETA2 * tl.load(square + at, mask=shown) + (1 - BETA2) * slope * slope
     # In float64, as torch does: float32 keeps but four digits of 1 - .999. These are three numbers a program.
@@ -42,7 +42,7 @@ def _step_block(
 
 @triton.jit
 def _adam(
-    grads, weights, means, squares, lows, step, rate, scale,
+    grads, weights, means, squares, lows, step, rate, excess,
     FIRSTS: tl.constexpr, COUNTS: tl.constexpr, TENSORS: tl.constexpr, BETA1: tl.constexpr, BETA2: tl.constexpr,
     LOG2_BETA1: tl.constexpr, LOG2_BETA2: tl.constexpr, EPS: tl.constexpr, LOW: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
@@ -64,12 +64,12 @@ def _adam(
     # Apart, because a mask that may end anywhere would have all numbers moved one by one, not in vectors.
     if begin + BLOCK <= count:
         _step_block(
-            grad, weight, mean, square, low, at, None, step, rate, scale,
+            grad, weight, mean, square, low, at, None, step, rate, excess,
             BETA1, BETA2, LOG2_BETA1, LOG2_BETA2, EPS, LOW,
         )  # fmt: skip
     else:
         _step_block(
-            grad, weight, mean, square, low, at, at < count, step, rate, scale,
+            grad, weight, mean, square, low, at, at < count, step, rate, excess,
             BETA1, BETA2, LOG2_BETA1, LOG2_BETA2, EPS, LOW,
         )  # fmt: skip
 
@@ -79,14 +79,13 @@ class FusedAdam(Optimiser):
 
     It moves what its twin `Optimiser` moves, up to float32 rounding, and has the same state; but the gradients are
     read once, in whatever precision they came, and the new weights are written with the masters. Nothing waits for the
-    device: learning rate, step and the factor that clips are read there.
+    device: learning rate, step and what clips are read there.
     """
 
     def __init__(self, network: nn.Module, config: Config) -> None:
         """Make the master weights and the moments; `config.optimizer` is "adam"."""
         super().__init__(network, config)
-        self._own_rate, self._unclipped = (torch.full_like(self._step, n) for n in (config.learning_rate, 1.0))
-        self._learning_rate = self._own_rate
+        self._learning_rate = self._own_rate = torch.full_like(self._step, config.learning_rate)
 
     def set_learning_rate(self, learning_rate: float | Tensor) -> None:
         """Use `learning_rate` from the next step on: a number, or a float32 scalar on the network's GPU."""
@@ -94,27 +93,18 @@ class FusedAdam(Optimiser):
         self._learning_rate = learning_rate if given else self._own_rate.fill_(learning_rate)
 
     @torch.no_grad()
-    def move(self, grads: list[Tensor]) -> None:
+    def move(self, found: list[Tensor]) -> None:
         """Move the weights one step down the gradients that `gradients` found."""
+        excess, *grads = found
         given = dict(zip(self._moved, grads, strict=True))
         low = [i for i in given if i in self._low_grads]
         full = [i for i in given if i not in self._low_grads]
-        scale = self._scale([[given[i] for i in kind] for kind in (low, full) if kind])
         self._step += 1
         for kind in (low, full):
             for first in range(0, len(kind), TENSORS):
-                self._launch(kind[first : first + TENSORS], given, scale)
+                self._launch(kind[first : first + TENSORS], given, excess)
 
-    def _scale(self, kinds: list[list[Tensor]]) -> Tensor:
-        """Return the factor, a scalar on the device, that clips gradients, of one dtype in each of `kinds`."""
-        if not self._max_grad_norm:
-            return self._unclipped
-        norms = [norm for grads in kinds for norm in torch._foreach_norm(grads, 2, dtype=torch.float32)]
-        norm = torch.linalg.vector_norm(torch.stack(norms))
-        scale: Tensor = (self._max_grad_norm / (norm + 1e-6)).clamp(max=1.0)
-        return scale
-
-    def _launch(self, indices: list[int], grads: dict[int, Tensor], scale: Tensor) -> None:
+    def _launch(self, indices: list[int], grads: dict[int, Tensor], excess: Tensor) -> None:
         """Move the weights `indices`, which have the same dtype."""
         counts = tuple(self._masters[i].numel() for i in indices)
         ends = [0]
@@ -123,7 +113,7 @@ class FusedAdam(Optimiser):
         first, second = self._moments.values()
         _adam[(ends[-1],)](
             *(tuple(source[i] for i in indices) for source in (grads, self._masters, first, second, self._weights)),
-            self._step, self._learning_rate, scale,
+            self._step, self._learning_rate, excess,
             FIRSTS=tuple(ends[:-1]), COUNTS=counts, TENSORS=len(indices), BETA1=BETAS[0], BETA2=BETAS[1],
             LOG2_BETA1=LOG2_BETAS[0], LOG2_BETA2=LOG2_BETAS[1], EPS=self._eps, LOW=indices[0] in self._low_grads,
             BLOCK=BLOCK, num_warps=WARPS,

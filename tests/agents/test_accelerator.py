@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from rlrun.agents import accelerator
+from rlrun.agents import accelerator, host_frames
 from rlrun.agents.config import Config
-from rlrun.agents.frame_ring import FrameRing
 from rlrun.agents.optimiser import Optimiser
 from rlrun.agents.priorities import Priorities
 from rlrun.agents.updates import EagerUpdates
@@ -24,7 +23,7 @@ def config(**settings: Any) -> Config:
 def test_on_a_cpu_everything_is_the_plain_torch_code() -> None:
     settings = config(n_step=3, priority_exponent=0.5, discount=0.9)
     replay = accelerator.build_replay(settings, (4, 8, 8), torch.uint8, seed=5)
-    assert replay._observe is FrameRing.observe
+    assert replay._observe is host_frames.observe_pairs
     assert type(replay.ledger.priorities) is Priorities
     assert (replay.stack, replay.n_step, replay.discount, replay.priority_exponent) == (4, 3, 0.9, 0.5)
     assert (replay.rows, replay.num_envs, replay.generator.initial_seed()) == (50, 2, 5)

@@ -51,6 +51,18 @@ def test_random_actions_last_as_long_as_the_zeta_distribution_says() -> None:
     assert int(lengths.max()) <= LONGEST
 
 
+@pytest.mark.parametrize("end", [0.3, torch.tensor(0.3)])
+def test_once_epsilon_has_fallen_to_its_end_random_actions_do_not_last(end: float | Tensor) -> None:
+    config = Config(exploration_exponent=2.0, num_envs=500, epsilon_end=0.3)
+    exploration = build_exploration(config, torch.device("cpu"))
+    before = torch.tensor(stretches(explored(exploration, 600, 0.31)))
+    assert float((before == 1).float().mean()) < 0.7
+    explored(exploration, LONGEST, end)  # what had begun goes on to its end
+    done = explored(exploration, 600, end)
+    assert float((torch.tensor(stretches(done)) == 1).float().mean()) > 0.9  # the same one again by chance
+    assert float((done >= 0).float().mean()) == pytest.approx(0.3, abs=0.02)
+
+
 def test_without_an_exponent_random_actions_do_not_last() -> None:
     lengths = torch.tensor(stretches(explored(lasting(exponent=0.0), 600, 0.3)))
     assert float((lengths == 1).float().mean()) > 0.9  # the same one again by chance

@@ -9,6 +9,8 @@ from rlrun.agents.host_ledger import HostLedger
 from rlrun.agents.ledger import COLUMNS, Ledger
 from rlrun.agents.priorities import BLOCK, EvenPriorities, Priorities
 
+Life = Callable[..., Iterator[tuple[Tensor, ...]]]
+
 
 @pytest.fixture(params=["numpy", "interpreted", pytest.param("cuda", marks=pytest.mark.cuda)])
 def place(request: pytest.FixtureRequest, kernels_on: Callable[[str], str]) -> tuple[str, str]:
@@ -29,22 +31,6 @@ def pair(place: tuple[str, str], rows: int, num_envs: int, **settings: Any) -> t
     return FusedLedger(rows, num_envs, priorities=RadixPriorities, **settings), twin
 
 
-def life(device: str, num_envs: int, seed: int = 0, often: float = 0.15) -> Iterator[tuple[Tensor, ...]]:
-    """Yield what a ledger is told of random rows, of worlds that end `often` and reset on the step after."""
-    source = torch.Generator().manual_seed(seed)
-    ended = torch.zeros(num_envs, dtype=torch.bool)
-    while True:
-        chance = torch.rand(3, num_envs, generator=source) < often
-        terminated = chance[0] & ~ended
-        truncated = chance[1] & ~ended
-        row = (
-            torch.randint(18, (num_envs,), generator=source), torch.randn(num_envs, generator=source), terminated,
-            truncated, chance[2] & ~ended,
-        )  # fmt: skip
-        ended = terminated | truncated
-        yield tuple(part.to(device) for part in row)
-
-
 def assert_same(kernel: Any, twin: Ledger) -> None:
     assert kernel.added == twin.added
     for name in COLUMNS:
@@ -63,7 +49,7 @@ def assert_same(kernel: Any, twin: Ledger) -> None:
     [(10, 1, 4, 5), (7, 3, 1, 5), (9, 3, 4, 1), (12, 70, 4, 3), (8, BLOCK + 3, 4, 3)],
 )
 def test_rows_leave_what_the_plain_ledger_holds(
-    place: tuple[str, str], rows: int, num_envs: int, stack: int, n_step: int
+    place: tuple[str, str], rows: int, num_envs: int, stack: int, n_step: int, life: Life
 ) -> None:
     kernel, twin = pair(place, rows, num_envs, stack=stack, n_step=n_step)
     told = life(place[1], num_envs)
@@ -74,7 +60,7 @@ def test_rows_leave_what_the_plain_ledger_holds(
         assert_same(kernel, twin)
 
 
-def test_learned_priorities_stay_and_new_steps_start_with_the_largest(place: tuple[str, str]) -> None:
+def test_learned_priorities_stay_and_new_steps_start_with_the_largest(place: tuple[str, str], life: Life) -> None:
     kernel, twin = pair(place, 12, 5)
     told = life(place[1], 5, seed=1, often=0.05)
     for number in range(30):
@@ -90,7 +76,9 @@ def test_learned_priorities_stay_and_new_steps_start_with_the_largest(place: tup
     assert float(twin.priorities.leaves.max()) > 5.0
 
 
-def test_episodes_are_closed_and_a_state_is_taken_over_as_by_the_plain_ledger(place: tuple[str, str]) -> None:
+def test_episodes_are_closed_and_a_state_is_taken_over_as_by_the_plain_ledger(
+    place: tuple[str, str], life: Life
+) -> None:
     kernel, twin = pair(place, 12, 5)
     told = life(place[1], 5, seed=2)
     for _ in range(17):
@@ -125,7 +113,7 @@ def test_no_slots_are_summed_where_none_changed(place: tuple[str, str]) -> None:
     assert float(kernel.priorities.total) == 0.0
 
 
-def test_in_numpy_a_row_is_the_plain_codes_to_the_bit_and_even_priorities_know_their_slots() -> None:
+def test_in_numpy_a_row_is_the_plain_codes_to_the_bit_and_even_priorities_know_their_slots(life: Life) -> None:
     settings = {"stack": 4, "n_step": 5, "discount": 0.99, "priority_exponent": 0.0, "device": torch.device("cpu")}
     numpy, plain = (kind(12, 7, priorities=EvenPriorities, **settings) for kind in (HostLedger, Ledger))
     told = life("cpu", 7)

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -63,6 +64,22 @@ def test_it_does_not_matter_how_the_bytes_lie_in_memory() -> None:
     wide = torch.zeros(2, 4, 84, 90, dtype=torch.uint8)[..., :84].copy_(x)
     for other in (x.contiguous(memory_format=torch.channels_last), shifted, wide, x.repeat(2, 1, 1, 1)[2:]):
         torch.testing.assert_close(conv(other), conv(x))
+
+
+def test_the_first_frames_of_longer_stacks_are_cut_into_words_where_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    conv = PixelConv(4, 6, 8, 4)
+    stacks = torch.randint(256, (3, 5, 84, 84), dtype=torch.uint8)
+    expected = conv(stacks[:, 1:].contiguous())
+    cut: list[torch.Size] = []
+    blocks: Callable[[Tensor], Tensor] = pixels_module._word_blocks
+
+    def noted(obs: Tensor) -> Tensor:
+        cut.append(obs.shape)
+        return blocks(obs)
+
+    monkeypatch.setattr(pixels_module, "_word_blocks", noted)
+    assert torch.equal(conv(stacks[:, 1:]), expected)
+    assert cut == [(3, 4, 84, 84)]
 
 
 def test_every_byte_is_exact_in_bfloat16() -> None:

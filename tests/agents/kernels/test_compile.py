@@ -86,7 +86,7 @@ def test_adam_reads_and_writes_in_vectors_without_spills(
         "BETA2": 0.999, "LOG2_BETA1": LOG2_BETAS[0], "LOG2_BETA2": LOG2_BETAS[1], "EPS": 1e-5, "LOW": low,
         "BLOCK": BLOCK,
     }  # fmt: skip
-    kernel = compiled(_adam, {**signature, **dict.fromkeys(("step", "rate", "scale"), "*fp32")}, constants)
+    kernel = compiled(_adam, {**signature, **dict.fromkeys(("step", "rate", "excess"), "*fp32")}, constants)
     code = kernel.asm["ptx"]
     # A thread's eight numbers of a whole block: gradient, weight and both moments, then the masters, written likewise.
     assert len(re.findall(r"ld\.global\.v4\.b32", code)) == (7 if low else 8), "numbers are read one by one"

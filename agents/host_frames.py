@@ -1,0 +1,42 @@
+"""host_frames: observations from a frame ring on a CPU, the slots found in NumPy and no frame gathered twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .frame_ring import FrameRing
+
+Slots = NDArray[np.int64]
+
+
+def observe_pairs(ring: FrameRing, age: Tensor, start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what `frame_ring.observe_pairs` returns, to the bit.
+
+    Where each transition ends one step after its start, both its observations are views of one stack that is a frame
+    longer: a sample is memory traffic for the most part, and this spares it three frames of eight.
+    """
+    first, second = start.numpy(), end.numpy()
+    if ring.stack > 1 and np.array_equal(second, (first + ring.num_envs) % (ring.rows * ring.num_envs)):
+        frames = _gather(ring, _stacked(ring, age, first, ahead=1)).view(-1, ring.stack + 1, *ring.obs_shape[1:])
+        return frames[:, :-1], frames[:, 1:]
+    both = np.concatenate([first, second])
+    seen = _gather(ring, _stacked(ring, age, both) if ring.stack > 1 else both).view(-1, *ring.obs_shape)
+    return seen[: len(first)], seen[len(first) :]
+
+
+def _stacked(ring: FrameRing, age: Tensor, slot: Slots, ahead: int = 0) -> Slots:
+    """Return the slots, (B, stack + ahead), of the frames of stacks that end `ahead` rows after the steps in `slot`."""
+    back = np.arange(ring.stack - 1, -1 - ahead, -1)
+    around = (slot[:, None] - back * ring.num_envs) % (ring.rows * ring.num_envs)
+    own: NDArray[Any] = age.numpy().reshape(-1)[slot]
+    return np.where(back <= own[:, None], around, ring.empty)
+
+
+def _gather(ring: FrameRing, slots: Slots) -> Tensor:
+    """Return the frames in `slots`, (M, elements of a frame)."""
+    return ring.frames.index_select(0, torch.from_numpy(slots.reshape(-1)))
