@@ -9,9 +9,9 @@ from .errors import UnknownWorld, WorldError
 
 if TYPE_CHECKING:
     from .catalogue import trainable as trainable
+    from .door import make as make
     from .human import human_normalised as human_normalised
     from .human import reference_scores as reference_scores
-    from .make import make as make
     from .screen import Screen as Screen
     from .screen import make_screen as make_screen
     from .world import World as World
@@ -33,7 +33,7 @@ _LAZY = {
     "Screen": ".screen",
     "World": ".world",
     "human_normalised": ".human",
-    "make": ".make",
+    "make": ".door",
     "make_screen": ".screen",
     "reference_scores": ".human",
     "trainable": ".catalogue",

@@ -8,8 +8,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from .door import make_gym
 from .errors import WorldError
-from .make import make_gym
 from .screen import Frame, Screen
 
 _FALLBACK_FPS = 30.0  # for environments whose metadata tell none
