@@ -57,6 +57,7 @@ FAST = replace(  # for two CPU cores: a narrow network whose units cannot die, f
     learning_starts=4_000,
     replay_capacity=400_000,
     epsilon_steps=100_000,
+    exploration_exponent=2.0,  # what takes many equal actions in a row, as in Freeway, is found as well
     checkpoint_steps=50_000,
 )
 
