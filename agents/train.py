@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .accelerator import build_uploads
 from .config import Config
 from .dqn import DQN
 from .progress import Episode, Progress
@@ -47,6 +48,7 @@ def train(
     `updates.eager_updates`.
     """
     updates = updates or eager_updates(agent, replay, config)
+    uploads = build_uploads(agent.device)
     clock = perf_counter
     seconds = progress.seconds
     obs = torch.as_tensor(progress.obs).to(agent.device)
@@ -65,7 +67,8 @@ def train(
         next_obs, reward, terminated, truncated, info = envs.recv()
         received = clock()
         seconds["envs"] += sent - acted + received - learned
-        store(replay, config, obs, actions, reward, terminated, truncated, info["life_lost"])
+        learned_reward, ends = as_learned(config, reward, info["life_lost"])
+        replay.add(obs, actions, *uploads(learned_reward, terminated, truncated, ends))
         count(progress, reward, terminated, truncated, info["reset"])
         progress.obs = next_obs
         obs = torch.as_tensor(next_obs).to(agent.device)
@@ -84,22 +87,6 @@ def updates_due(progress: Progress, config: Config, replay: Replay) -> int:
     due = int(learnable / config.steps_per_update) - progress.updates
     # With an early start there may be no whole window yet: what is due then is made up for later.
     return due if due > 0 and replay.ready() else 0
-
-
-def store(
-    replay: Replay,
-    config: Config,
-    obs: Tensor,
-    actions: Tensor,
-    reward: NDArray[Any],
-    terminated: NDArray[Any],
-    truncated: NDArray[Any],
-    life_lost: NDArray[Any],
-) -> None:
-    """Add a row to the replay, with the reward as it is to be learned from."""
-    reward, life_lost = as_learned(config, reward, life_lost)
-    rows = (reward, terminated, truncated, life_lost)
-    replay.add(obs, actions, *(torch.as_tensor(row).to(obs.device) for row in rows))
 
 
 def as_learned(

@@ -1,8 +1,10 @@
 """Loop: what the training loop itself costs, beside the network's arithmetic and the emulators; and the sampling.
 
 For each batch size, a world is trained by `agents/train.py` as it is, from a replay that is already full. The loop's
-own clock tells acting and learning (the network), waiting for the emulators, sampling and storing; what is left of the
-wall-clock is the Python between them. "overhead" is sampling, storing and that rest, as a share of everything.
+own clock tells acting and learning (the network), the worlds, sampling and storing; what is left of the wall-clock is
+the Python between them. As the emulators' threads run on the same cores while the loop goes on, and make longer
+whatever it is at, these sections are measured while each step of the worlds is waited for at once. "overhead" is what
+sampling, storing and that rest took so, of the time that a step takes as it is trained: with the emulators beside it.
 
 Then the milliseconds of one `Replay.sample`, uniform and prioritised, from a full replay of random frames.
 """
@@ -13,6 +15,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import machine
 import numpy as np
@@ -29,6 +32,7 @@ from rlrun.agents.progress import SECTIONS, Progress
 from rlrun.agents.replay import Replay
 from rlrun.agents.train import train
 from rlrun.cli.tuning import tune_process
+from rlrun.envs import World
 
 WORLDS = {"Breakout": "fast", "CartPole-v1": "control"}  # each with the preset that trains it
 PIXELS = (4, 84, 84)
@@ -46,7 +50,12 @@ def main() -> None:
         f"loop {name}": partial(loop.measure, options.seconds) for name, loop in loops.items()
     }
     for exponent, kind in ((0.0, "uniform"), (0.5, "prioritised")):
-        settings = {"num_envs": 8, "replay_capacity": options.capacity, "priority_exponent": exponent}
+        settings = {
+            "num_envs": 8,
+            "replay_capacity": options.capacity,
+            "learning_starts": 0,
+            "priority_exponent": exponent,
+        }
         replay = full_replay(preset("dqn").with_settings(settings), PIXELS)
         for size in options.batch:
             # beta as in the middle of a run
@@ -78,7 +87,7 @@ class Loop:
                 "epsilon_end": 0.01,
             }
         )
-        self.envs = make(world, config.num_envs, 0, "nature", num_threads=options.threads)
+        self.envs = Waited(make(world, config.num_envs, 0, "nature", num_threads=options.threads))
         shape = self.envs.single_observation_space.shape
         agent = DQN(config, shape, int(self.envs.single_action_space.n), seed=0)
         self.progress = Progress.begin(self.envs.reset()[0])
@@ -88,21 +97,51 @@ class Loop:
             next(self.run)
 
     def measure(self, seconds: float) -> rounds.Row:
-        """Return the share of each section in the wall-clock, %, and the speed."""
-        before = dict(self.progress.seconds)
-        steps, updates = self.progress.step, self.progress.updates
+        """Return the sections' shares of a step whose worlds are waited for, %, the overhead, %, and the speed."""
+        updates = self.progress.updates
+        speed = 1 / sum(self._seconds_a_step(seconds).values())
+        self.envs.at_once = True
+        spent = self._seconds_a_step(seconds)
+        self.envs.at_once = False
+        whole = sum(spent.values())
+        return {
+            **{name: 100 * spent[name] / whole for name in spent},
+            "overhead": 100 * speed * sum(spent[name] for name in ("sample", "store", "rest")),
+            "steps_per_second": speed,
+            "updates": self.progress.updates - updates,
+        }
+
+    def _seconds_a_step(self, seconds: float) -> rounds.Row:
+        """Train for `seconds`; return what each section took of an agent step, and the rest."""
+        before, first = dict(self.progress.seconds), self.progress.step
         start = time.perf_counter()
         while (spent := time.perf_counter() - start) < seconds:
             next(self.run)
-        shares = {name: 100 * (self.progress.seconds[name] - before[name]) / spent for name in SECTIONS}
-        rest = 100 - sum(shares.values())
-        return {
-            **shares,
-            "rest": rest,
-            "overhead": shares["sample"] + shares["store"] + rest,
-            "steps_per_second": (self.progress.step - steps) / spent,
-            "updates": self.progress.updates - updates,
-        }
+        told = {name: self.progress.seconds[name] - before[name] for name in SECTIONS}
+        told["rest"] = spent - sum(told.values())
+        return {name: value / (self.progress.step - first) for name, value in told.items()}
+
+
+class Waited:
+    """Worlds whose steps may be waited for at once, as if nothing could be done meanwhile."""
+
+    def __init__(self, envs: World) -> None:
+        """Wrap `envs`."""
+        self.envs, self.at_once = envs, False
+        self._found: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the worlds inside have."""
+        return getattr(self.envs, name)
+
+    def send(self, actions: Any) -> None:
+        """Start a step, and finish it where it is waited for."""
+        self.envs.send(actions)
+        self._found = self.envs.recv() if self.at_once else None
+
+    def recv(self) -> Any:
+        """Return what the step has brought."""
+        return self._found or self.envs.recv()
 
 
 def full_replay(config: Config, shape: tuple[int, ...]) -> Replay:

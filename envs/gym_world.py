@@ -80,7 +80,7 @@ class GymWorld(World):
         obs, reward, terminated, truncated = zip(*rows, strict=True)
         info: dict[str, Any] = {"life_lost": np.zeros(self.num_envs, np.bool_)}
         return (
-            np.stack(obs),  # copies: some environments hand out the very array that they change in the next step
+            np.array(obs),  # copies: some environments hand out the very array that they change in the next step
             np.array(reward, np.float32),
             np.array(terminated, np.bool_),
             np.array(truncated, np.bool_),

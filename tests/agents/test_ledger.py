@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -113,11 +114,23 @@ def test_no_slots_are_summed_where_none_changed(place: tuple[str, str]) -> None:
     assert float(kernel.priorities.total) == 0.0
 
 
-def test_in_numpy_a_row_is_the_plain_codes_to_the_bit_and_even_priorities_know_their_slots(life: Life) -> None:
+@pytest.mark.parametrize("often", [0.15, 0.01])  # cut windows everywhere, and long stretches without any
+def test_in_numpy_a_row_is_the_plain_codes_to_the_bit_and_even_priorities_know_their_slots(
+    life: Life, often: float
+) -> None:
     settings = {"stack": 4, "n_step": 5, "discount": 0.99, "priority_exponent": 0.0, "device": torch.device("cpu")}
-    numpy, plain = (kind(12, 7, priorities=EvenPriorities, **settings) for kind in (HostLedger, Ledger))
-    told = life("cpu", 7)
-    for _ in range(30):
+    kinds = (HostLedger, Ledger, Ledger)
+    numpy, plain, other = (kind(12, 7, priorities=EvenPriorities, **settings) for kind in kinds)
+    told = life("cpu", 7, often=often)
+    for row in islice(life("cpu", 7, seed=1, often=0.5), 20):
+        other.add(*row)
+    for number in range(100):
+        if number in (40, 70):
+            numpy.close_episodes()
+            plain.close_episodes()
+        if number == 60:
+            for ledger in (numpy, plain):
+                ledger.load(other.state())
         row = next(told)
         numpy.add(*row)
         plain.add(*row)
