@@ -63,6 +63,17 @@ WORKS = {
         hidden=(256, 256),
         settings=_mlp(256, 256),
     ),
+    # A world of ours: the peers step it as gymnasium's door shows it, one world at a time.
+    "waterworld": Work(
+        "Waterworld",
+        "rlrun/Waterworld-v0",
+        False,
+        "dqn",
+        envs=32,
+        warm_up_updates=_SCRIPTED,
+        hidden=(64, 64),
+        settings=_mlp(64, 64),
+    ),
 }
 
 
