@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from .config import Config, ConfigError, nearest
 
-DQN = Config()  # the modern Adam settings, as in Dopamine's JAX agents
+DQN = Config(precision="bfloat16")  # the modern Adam settings, as in Dopamine's JAX agents
 
 NATURE = replace(
     DQN,
+    precision="float32",  # as the paper's numbers were
     optimizer="rmsprop",
     learning_rate=2.5e-4,
     learning_rate_end=2.5e-4,
@@ -43,7 +44,6 @@ FAST = replace(  # for two CPU cores: a narrow network whose units cannot die, f
     layer_norm=True,
     dueling=True,
     n_step=5,
-    precision="bfloat16",
     num_envs=16,
     batch_size=128,
     steps_per_update=32.0,
@@ -65,6 +65,7 @@ FAST_GPU = replace(FAST, num_envs=64, checkpoint_steps=500_000)  # for a GPU, wh
 
 CONTROL = replace(
     DOUBLE,
+    precision="float32",
     body="mlp",
     mlp_hidden=(256,),
     hidden=(256,),
@@ -96,7 +97,7 @@ WATERWORLD = replace(  # a world that never ends: about 1 a step, apples and poi
     n_step=5,
     gap_increase=0.7,  # leaving a wall that it slides along costs nearly as much as it brings: no error may decide that
     loss="squared",  # Huber's would take an apple's 5 for little more than 1
-    num_envs=16,
+    num_envs=2,  # few, so that they grow old: in a world of 10,000 steps most of what still stands is poison
     batch_size=256,
     steps_per_update=16.0,
     learning_rate_end=2e-5,

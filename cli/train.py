@@ -243,8 +243,9 @@ def _new_run(
     if base == "fast" and computing.startswith("cuda"):
         base = "fast-gpu"
     config = preset(base)
-    if computing == "cpu" and config.precision == "bfloat16" and not multiplies_bfloat16():
-        config = replace(config, precision="float32")  # which is faster than bfloat16 in software
+    in_software = computing == "cpu" and not multiplies_bfloat16()
+    if in_software or found.kind != "atari":  # slower than float32; and no faster where nothing is convolved
+        config = replace(config, precision="float32")
     if config_file is not None:
         config = config.with_settings(read_config(config_file))
     config = config.with_settings(settings)

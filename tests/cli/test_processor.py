@@ -38,12 +38,12 @@ Begin = Callable[..., tuple[str, str]]
 
 @pytest.fixture
 def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Begin:
-    """Return what starts a run of `fast` on a processor that has bfloat16 or not: its precision, and what it says."""
+    """Return what starts a run on a processor that has bfloat16 or not: its precision, and what it says."""
 
-    def started(has: bool, **settings: Any) -> tuple[str, str]:
+    def started(has: bool, env: str = "Pong", preset: str = "fast", **settings: Any) -> tuple[str, str]:
         for module in (train, session):
             monkeypatch.setattr(module, "multiplies_bfloat16", lambda: has)
-        run = rlrun.train("Pong", preset="fast", settings=SMALL | settings, steps=4, directory=tmp_path, evaluate=0)
+        run = rlrun.train(env, preset=preset, settings=SMALL | settings, steps=4, directory=tmp_path, evaluate=0)
         return run.config.precision, capsys.readouterr().out
 
     return started
@@ -53,6 +53,19 @@ def test_fast_computes_in_bfloat16_on_a_processor_that_has_it(begin: Begin) -> N
     precision, said = begin(has=True)
     assert precision == "bfloat16"
     assert "this processor" not in said
+
+
+@pytest.mark.parametrize("preset", ["dqn", "rainbow"])
+def test_bfloat16_is_what_pictures_are_computed_in_where_the_processor_has_it(begin: Begin, preset: str) -> None:
+    assert begin(has=True, preset=preset)[0] == "bfloat16"
+    assert begin(has=False, preset=preset)[0] == "float32"
+    precision, said = begin(has=True, preset=preset, env="CartPole-v1")  # nothing to convolve
+    assert precision == "float32"
+    assert "this processor" not in said
+
+
+def test_the_nature_papers_settings_stay_in_float32(begin: Begin) -> None:
+    assert begin(has=True, preset="nature")[0] == "float32"
 
 
 def test_fast_computes_in_float32_elsewhere_and_says_so(begin: Begin) -> None:
