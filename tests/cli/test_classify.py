@@ -180,7 +180,7 @@ def test_an_agents_body_classifies_and_a_classifiers_body_starts_an_agent(tmp_pa
     loaded = rlrun.load(tuned.folder)
     assert torch.equal(loaded.network.body.layers[0].weight, tuned.network.body.layers[0].weight)
 
-    settings = {**TINY, "width": 0.25, "learning_starts": 400}
+    settings = {**TINY, "width": 0.25, "learning_starts": 400, "precision": "float32"}  # as the classifier's
     begun = rlrun.train(
         "Pong", steps=150, directory=tmp_path, evaluate=0, preset="dqn", settings=settings, body_from=tuned.folder
     )
