@@ -32,48 +32,32 @@ class Work:
     settings: dict[str, Any] = field(default_factory=dict)  # rlrun's, beside those above
 
 
-def _mlp(first: int, second: int) -> dict[str, Any]:
-    return {"body": "mlp", "mlp_hidden": (first,), "hidden": (second,), "reward_clip": 0.0}
-
-
 _SCRIPTED = SCRIPTED_AFTER + 100  # updates after which a small network's have been scripts for a while
+
+
+def _numbers(world: str, peer_world: str, first: int, second: int, batch: int = 32) -> Work:
+    """Return the work of an MLP with layers of `first` and `second` units in a world that shows numbers."""
+    return Work(
+        world,
+        peer_world,
+        False,
+        "dqn",
+        batch=batch,
+        envs=32,
+        warm_up_updates=_SCRIPTED,
+        hidden=(first, second),
+        settings={"body": "mlp", "mlp_hidden": (first,), "hidden": (second,), "reward_clip": 0.0},
+    )
+
 
 WORKS = {
     "breakout": Work("Breakout", "BreakoutNoFrameskip-v4", True, "dqn"),
     # Stable-Baselines3's own sizes: so small that what runs is Python, not arithmetic.
-    "cartpole": Work(
-        "CartPole-v1",
-        "CartPole-v1",
-        False,
-        "dqn",
-        envs=32,
-        warm_up_updates=_SCRIPTED,
-        hidden=(64, 64),
-        settings=_mlp(64, 64),
-    ),
+    "cartpole": _numbers("CartPole-v1", "CartPole-v1", 64, 64),
     # The sizes of rlrun's preset for such worlds.
-    "cartpole-wide": Work(
-        "CartPole-v1",
-        "CartPole-v1",
-        False,
-        "dqn",
-        batch=128,
-        envs=32,
-        warm_up_updates=_SCRIPTED,
-        hidden=(256, 256),
-        settings=_mlp(256, 256),
-    ),
+    "cartpole-wide": _numbers("CartPole-v1", "CartPole-v1", 256, 256, batch=128),
     # A world of ours: the peers step it as gymnasium's door shows it, one world at a time.
-    "waterworld": Work(
-        "Waterworld",
-        "rlrun/Waterworld-v0",
-        False,
-        "dqn",
-        envs=32,
-        warm_up_updates=_SCRIPTED,
-        hidden=(64, 64),
-        settings=_mlp(64, 64),
-    ),
+    "waterworld": _numbers("Waterworld", "rlrun/Waterworld-v0", 64, 64),
 }
 
 
