@@ -50,8 +50,8 @@ class FrameRing:
         self._back_slots = self._back * num_envs
 
     @property
-    def empty(self) -> int:
-        """The slot of the frame that stays zero."""
+    def slots(self) -> int:
+        """How many slots hold steps; the one after them holds the frame that stays zero."""
         return self.rows * self.num_envs
 
     def write(self, row: int, obs: Tensor) -> None:
@@ -71,8 +71,8 @@ class FrameRing:
         """
         if self.stack > 1:
             own = age.view(-1)[slot]
-            before = (slot[:, None] - self._back_slots) % (self.rows * self.num_envs)  # (B, stack)
-            slot = torch.where(self._back <= own[:, None], before, self.empty).view(-1)
+            before = (slot[:, None] - self._back_slots) % self.slots  # (B, stack)
+            slot = torch.where(self._back <= own[:, None], before, self.slots).view(-1)
         return self.frames.index_select(0, slot).view(-1, *self.obs_shape)
 
     def read(self, first: int, last: int) -> Tensor:

@@ -21,7 +21,7 @@ def observe_pairs(ring: FrameRing, age: Tensor, start: Tensor, end: Tensor) -> t
     longer: a sample is memory traffic for the most part, and this spares it three frames of eight.
     """
     first, second = start.numpy(), end.numpy()
-    if ring.stack > 1 and np.array_equal(second, (first + ring.num_envs) % (ring.rows * ring.num_envs)):
+    if ring.stack > 1 and np.array_equal(second, (first + ring.num_envs) % ring.slots):
         frames = _gather(ring, _stacked(ring, age, first, ahead=1)).view(-1, ring.stack + 1, *ring.obs_shape[1:])
         return frames[:, :-1], frames[:, 1:]
     both = np.concatenate([first, second])
@@ -32,9 +32,9 @@ def observe_pairs(ring: FrameRing, age: Tensor, start: Tensor, end: Tensor) -> t
 def _stacked(ring: FrameRing, age: Tensor, slot: Slots, ahead: int = 0) -> Slots:
     """Return the slots, (B, stack + ahead), of the frames of stacks that end `ahead` rows after the steps in `slot`."""
     back = np.arange(ring.stack - 1, -1 - ahead, -1)
-    around = (slot[:, None] - back * ring.num_envs) % (ring.rows * ring.num_envs)
+    around = (slot[:, None] - back * ring.num_envs) % ring.slots
     own: NDArray[Any] = age.numpy().reshape(-1)[slot]
-    return np.where(back <= own[:, None], around, ring.empty)
+    return np.where(back <= own[:, None], around, ring.slots)
 
 
 def _gather(ring: FrameRing, slots: Slots) -> Tensor:
