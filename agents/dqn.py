@@ -138,8 +138,9 @@ class DQN:
         self.policy = Policy(self.online, config, actions, self.generator)
         self.exploration = build_exploration(config, self.device)
         self._losses = build_losses(config, self.online.head)
-        self._sums = torch.zeros(3, device=self.device)  # of loss, of mean Q and of updates, since the last drain
-        self._one = torch.ones((), device=self.device)
+        # Of the updates since the last drain: of mean losses, of means of max_a Q, and of ones.
+        self._sums = [torch.zeros((), device=self.device) for _ in range(3)]
+        self._sizes: dict[int, Tensor] = {}  # each batch's size that was seen, as a scalar on the device
 
     def q_values(self, obs: Tensor) -> Tensor:
         """Return the expected return of each action, (N, A) float32, in the states `obs` (N, *obs_shape)."""
@@ -186,7 +187,9 @@ class DQN:
 
     def learn_from(self, batch: Batch, ahead: Tensor) -> Tensor:
         """Do what `learn` does, with what `look_ahead` says of `batch`, and the noise as it is."""
-        return self.move(self.slopes(*batch, ahead))
+        priority, *downhill = self.slopes(*batch, ahead)
+        self.move(downhill)
+        return priority
 
     def slopes(self, *tensors: Tensor) -> list[Tensor]:
         """Return what `move` needs for a gradient step, and change nothing: what can be scripted of an update.
@@ -195,21 +198,26 @@ class DQN:
             tensors: the fields of a batch, and at last what `look_ahead` says of it.
 
         Returns:
-            The priorities, what the drain sums up, and what the optimiser's `gradients` returns.
+            The priorities (B,), then what `move` takes: what the drain sums up, and what the optimiser's `gradients`
+            returns.
 
         """
-        loss, priority, sums = self._loss(Batch(*tensors[:-1]), tensors[-1])
-        return [priority, sums, *self.optimiser.gradients(loss)]
+        batch = Batch(*tensors[:-1])
+        total, priority, q = self._loss(batch, tensors[-1])
+        size = batch.action.shape[0]
+        if size not in self._sizes:
+            self._sizes[size] = torch.full((), float(size), device=self.device)
+        # Sums, not means: each mean is two operations, and a small network's update feels every one.
+        return [priority, total.detach(), q, self._sizes[size], *self.optimiser.gradients(total / size)]
 
-    def move(self, found: Sequence[Tensor]) -> Tensor:
-        """Take the gradient step that `slopes` found; return the priorities."""
-        priority, sums, *downhill = found
+    def move(self, found: Sequence[Tensor]) -> None:
+        """Take the gradient step that `slopes` found, its priorities left out."""
+        loss, q, size, *downhill = found
         self.optimiser.move(downhill)
-        self._sums += sums
-        return priority
+        torch._foreach_addcdiv_(self._sums, [loss, q, size], [size] * 3)
 
     def _loss(self, batch: Batch, ahead: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the loss, the priorities (B,), and what the drain sums up: loss, mean of max_a Q, and one, (3,)."""
+        """Return the sum of the losses, the priorities (B,), and the sum of max_a Q."""
         outputs = self.online.outputs(batch.obs)
         with torch.no_grad():
             # Double Q-learning (van Hasselt et al. 2016): the online network chooses, the target network values.
@@ -217,10 +225,9 @@ class DQN:
             if self.config.munchausen:
                 batch = batch._replace(reward=batch.reward + self._munchausen(outputs, batch.action))
         losses, priority = self._losses(choose(outputs, batch.action), next_value, batch.reward, batch.discount)
-        loss = (batch.weight * losses).mean()
         with torch.no_grad():
-            sums = torch.stack([loss, self.online.expectation(outputs).amax(1).mean(), self._one])
-        return loss, priority, sums
+            q = self.online.expectation(outputs).amax(1).sum()
+        return (batch.weight * losses).sum(), priority, q
 
     def _value(self, outputs: Tensor, q: Tensor) -> Tensor:
         """Return what states are worth, (B,) or (B, Z), by `outputs` (B, A[, Z]) if one acts by `q` (B, A)."""
@@ -256,11 +263,11 @@ class DQN:
 
     def drain(self) -> tuple[float, float] | None:
         """Return the means of loss and of max_a Q since the last call, or None: waits for the device."""
-        if not self._sums[2]:
+        loss, q, updates = torch.stack(self._sums).tolist()
+        if not updates:
             return None
-        loss, q = (self._sums[:2] / self._sums[2]).tolist()
-        self._sums.zero_()
-        return loss, q
+        torch._foreach_zero_(self._sums)
+        return loss / updates, q / updates
 
     def silence(self) -> None:
         """Take the noise out of the online network: how it is evaluated and watched."""

@@ -30,7 +30,7 @@ def bootstrap(reward: Tensor, discount: Tensor, next_value: Tensor) -> Tensor:
 
     `discount` is gamma^n, or 0 where the episode terminated: termination and n vanish from the formula.
     """
-    return reward + discount * next_value
+    return torch.addcmul(reward, discount, next_value)
 
 
 def behind(q: Tensor) -> Tensor:

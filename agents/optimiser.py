@@ -106,7 +106,7 @@ class Optimiser:
         kinds = ([grad for grad in grads if (grad.dtype == torch.float32) == full] for full in (True, False))
         norms = [norm for kind in kinds if kind for norm in torch._foreach_norm(kind, 2, dtype=torch.float32)]
         norm = torch.linalg.vector_norm(torch.stack(norms))
-        excess: Tensor = ((norm + 1e-6) / self._max_grad_norm).clamp(min=1.0)
+        excess: Tensor = (norm / self._max_grad_norm).clamp(min=1.0)
         return excess
 
     @torch.no_grad()

@@ -85,8 +85,10 @@ def _script(function: Function, tensors: Sequence[Tensor]) -> Function:
     # Here, not above: it imports torch's compiler, a second or two that only a run of some length has to spare.
     from torch.fx.experimental.proxy_tensor import make_fx
 
+    from .recording import do_once
+
     recorded = make_fx(function)(*tensors)
-    _spare_views(recorded.graph)
+    do_once(recorded, tensors)
     for node in recorded.graph.nodes:
         if isinstance(node.target, torch._ops.OpOverload):
             # TorchScript knows an operation by its name alone, and chooses among its variants by the arguments' names.
@@ -102,14 +104,3 @@ def _script(function: Function, tensors: Sequence[Tensor]) -> Function:
         warnings.simplefilter("ignore")  # of torch's own sources, of no use to who trains
         script: Function = torch.jit.script(recorded)
     return script
-
-
-def _spare_views(graph: Any) -> None:
-    """Take out of `graph` what says nothing without autograd: detaching, and turning a matrix twice."""
-    aten = torch.ops.aten
-    for node in list(graph.nodes):
-        if node.target is aten.detach.default:
-            node.replace_all_uses_with(node.args[0])
-        elif node.target is aten.t.default and node.args[0].target is aten.t.default:
-            node.replace_all_uses_with(node.args[0].args[0])
-    graph.eliminate_dead_code()

@@ -80,7 +80,7 @@ class PooledUpdates:
         """Make the updates of `agent` from `replay`."""
         self._agent, self._replay, self._config = agent, replay, config
         self._most = max(1, POOLED // config.batch_size)
-        self._slopes = Scripted(agent.slopes)
+        self._downhill = Scripted(lambda *tensors: agent.slopes(*tensors)[1:])  # priorities say nothing here
         # On pictures the arithmetic takes the time, and TorchScript does not know all that is done to their bytes.
         self._pays = agent.device.type == "cpu" and len(agent.obs_shape) != 3
 
@@ -97,7 +97,7 @@ class PooledUpdates:
             pool, ahead = agent.look_ahead(pool)
             batches = zip(pool.split(config.batch_size), torch.split(ahead, config.batch_size), strict=True)
             if self._pays and progress.updates >= SCRIPTED_AFTER:
-                self._slopes.each(((*batch, outputs) for batch, outputs in batches), agent.move)
+                self._downhill.each(((*batch, outputs) for batch, outputs in batches), agent.move)
             else:
                 for batch, outputs in batches:
                     agent.learn_from(batch, outputs)
@@ -108,7 +108,7 @@ class PooledUpdates:
     @property
     def scripts(self) -> int:
         """How many scripts there are."""
-        return self._slopes.scripts
+        return self._downhill.scripts
 
 
 def poolable(config: Config) -> bool:
