@@ -64,7 +64,8 @@ class Optimiser:
         """Make the master weights and the moments of the optimiser that `config` names."""
         self._weights = [weight for weight in network.parameters() if weight.requires_grad]
         self._masters = [w.detach() if w.dtype == torch.float32 else w.detach().float() for w in self._weights]
-        self._low = [i for i, w in enumerate(self._weights) if w.dtype != torch.float32]
+        self._low = {i for i, w in enumerate(self._weights) if w.dtype != torch.float32}  # which have such a copy
+        self._like: list[Tensor] = self._masters  # what gradients are made like: once, before clipping and the step read them
         self._name, self._eps = config.optimizer, config.optimizer_eps
         self._learning_rate: float | Tensor = config.learning_rate
         self._max_grad_norm = config.max_grad_norm
@@ -72,7 +73,6 @@ class Optimiser:
         self._moments = {name: [torch.zeros_like(m) for m in self._masters] for name in MOMENTS[self._name]}
         self._step = torch.zeros((), device=self._masters[0].device)  # taken so far, of all weights alike
         self._moved: list[int] = []  # which of the weights the last gradients are of
-        self._low_grads = {i: torch.zeros_like(self._masters[i]) for i in self._low}
 
     def set_learning_rate(self, learning_rate: float | Tensor) -> None:
         """Use `learning_rate` from the next step on: a number, or a float32 scalar on the network's GPU.
@@ -94,8 +94,7 @@ class Optimiser:
         """
         found = torch.autograd.grad(loss, self._weights, allow_unused=True)
         self._moved = [i for i, grad in enumerate(found) if grad is not None]
-        pairs = zip(self._weights, found, strict=True)
-        grads = [_laid_out_as(weight, grad) for weight, grad in pairs if grad is not None]
+        grads = [_made_like(self._like[i], grad) for i, grad in enumerate(found) if grad is not None]
         return [self._excess(grads), *grads]
 
     @torch.no_grad()
@@ -113,22 +112,15 @@ class Optimiser:
     def move(self, found: list[Tensor]) -> None:
         """Move the weights one step down the gradients that `gradients` found; they are used up."""
         excess, *grads = found
-        moved, low = self._moved, [i for i in self._moved if i in self._low_grads]
-        if low:  # float32 from here on
-            given = dict(zip(moved, grads, strict=True))
-            torch._foreach_copy_([self._low_grads[i] for i in low], [given[i] for i in low])
-            grads = [self._low_grads.get(i, grad) for i, grad in given.items()]
-        self._take_step(moved, grads, excess if self._max_grad_norm else None)
-        if low:
-            torch._foreach_copy_([self._weights[i] for i in low], [self._masters[i] for i in low])
-
-    def _take_step(self, moved: list[int], grads: list[Tensor], excess: Tensor | None) -> None:
-        """Take one step of the weights `moved` with the gradients `grads` over `excess`, which may use them up."""
-        masters = [self._masters[i] for i in moved]
-        first, second = ([moment[i] for i in moved] for moment in self._moments.values())
+        masters = [self._masters[i] for i in self._moved]
+        first, second = ([moment[i] for i in self._moved] for moment in self._moments.values())
+        clips = excess if self._max_grad_norm else None
         self._step += 1
         take = adam if self._name == "adam" else rmsprop
-        take(masters, grads, first, second, self._step, self._learning_rate, self._eps, excess)
+        take(masters, grads, first, second, self._step, self._learning_rate, self._eps, clips)
+        low = [i for i in self._moved if i in self._low]
+        if low:
+            torch._foreach_copy_([self._weights[i] for i in low], [self._masters[i] for i in low])
 
     def state(self) -> dict[str, Tensor]:
         """Return the master weights and the optimiser's moments, by name, for a checkpoint."""
@@ -150,6 +142,8 @@ class Optimiser:
                 value.copy_(tensors[f"moment.{i}.{name}"])
 
 
-def _laid_out_as(weight: Tensor, grad: Tensor) -> Tensor:
-    """Return `grad` in the memory layout of `weight`, which a step walks side by side; as `backward` leaves it."""
-    return grad if grad.stride() == weight.stride() else torch.empty_like(weight).copy_(grad)
+def _made_like(tensor: Tensor, grad: Tensor) -> Tensor:
+    """Return `grad` in the dtype and the memory layout of `tensor`, which a step walks side by side with it."""
+    if grad.stride() != tensor.stride():
+        return torch.empty_like(tensor).copy_(grad)
+    return grad.to(tensor.dtype)

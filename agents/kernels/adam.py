@@ -85,6 +85,7 @@ class FusedAdam(Optimiser):
     def __init__(self, network: nn.Module, config: Config) -> None:
         """Make the master weights and the moments; `config.optimizer` is "adam"."""
         super().__init__(network, config)
+        self._like = [*self._weights]  # the kernel converts gradients on its way
         self._learning_rate = self._own_rate = torch.full_like(self._step, config.learning_rate)
 
     def set_learning_rate(self, learning_rate: float | Tensor) -> None:
@@ -97,8 +98,8 @@ class FusedAdam(Optimiser):
         """Move the weights one step down the gradients that `gradients` found."""
         excess, *grads = found
         given = dict(zip(self._moved, grads, strict=True))
-        low = [i for i in given if i in self._low_grads]
-        full = [i for i in given if i not in self._low_grads]
+        low = [i for i in given if i in self._low]
+        full = [i for i in given if i not in self._low]
         self._step += 1
         for kind in (low, full):
             for first in range(0, len(kind), TENSORS):
@@ -115,6 +116,6 @@ class FusedAdam(Optimiser):
             *(tuple(source[i] for i in indices) for source in (grads, self._masters, first, second, self._weights)),
             self._step, self._learning_rate, excess,
             FIRSTS=tuple(ends[:-1]), COUNTS=counts, TENSORS=len(indices), BETA1=BETAS[0], BETA2=BETAS[1],
-            LOG2_BETA1=LOG2_BETAS[0], LOG2_BETA2=LOG2_BETAS[1], EPS=self._eps, LOW=indices[0] in self._low_grads,
+            LOG2_BETA1=LOG2_BETAS[0], LOG2_BETA2=LOG2_BETAS[1], EPS=self._eps, LOW=indices[0] in self._low,
             BLOCK=BLOCK, num_warps=WARPS,
         )  # fmt: skip

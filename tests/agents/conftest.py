@@ -15,7 +15,7 @@ def kept_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
     def kept(self: Optimiser, loss: Tensor) -> list[Tensor]:
         found: list[Tensor] = gradients(self, loss)
         for number, gradient in zip(self._moved, found[1:], strict=True):
-            self._weights[number].grad = gradient
+            self._weights[number].grad = gradient.to(self._weights[number].dtype)
         return found
 
     monkeypatch.setattr(Optimiser, "gradients", kept)

@@ -23,13 +23,13 @@ from rlrun.agents.replay import Replay
 
 RECORDED_WITH = "2.13"  # the version of torch; another one may cut the same call into other operations
 RECORDED = {
-    ("dqn", "update"): 144,
+    ("dqn", "update"): 150,
     ("dqn", "sample"): 18,
-    ("fast", "update"): 219,
+    ("fast", "update"): 237,
     ("fast", "sample"): 18,
     ("control", "update"): 156,
     ("control", "sample"): 17,
-    ("rainbow", "update"): 455,
+    ("rainbow", "update"): 465,
     ("rainbow", "sample"): 48,
 }
 OTHER_VERSIONS = 1.1  # how much more they may take
