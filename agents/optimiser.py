@@ -65,7 +65,7 @@ class Optimiser:
         self._weights = [weight for weight in network.parameters() if weight.requires_grad]
         self._masters = [w.detach() if w.dtype == torch.float32 else w.detach().float() for w in self._weights]
         self._low = {i for i, w in enumerate(self._weights) if w.dtype != torch.float32}  # which have such a copy
-        self._like: list[Tensor] = self._masters  # what gradients are made like: once, before clipping and the step read them
+        self._like: list[Tensor] = self._masters  # what gradients are made like, once
         self._name, self._eps = config.optimizer, config.optimizer_eps
         self._learning_rate: float | Tensor = config.learning_rate
         self._max_grad_norm = config.max_grad_norm
