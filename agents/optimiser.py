@@ -13,6 +13,9 @@ BETAS = (0.9, 0.999)  # how long Adam's two moments last
 # starting to train; and the moments are plain lists here, which a checkpoint holds as they are.
 MOMENTS = {"adam": ("exp_avg", "exp_avg_sq"), "rmsprop": ("square_avg", "grad_avg")}
 
+FEW = 1 << 15
+"""Weights up to which gradients are sooner laid side by side than the norm of each is found: a copy of 128 KB."""
+
 
 def adam(
     weights: list[Tensor],
@@ -69,6 +72,7 @@ class Optimiser:
         self._name, self._eps = config.optimizer, config.optimizer_eps
         self._learning_rate: float | Tensor = config.learning_rate
         self._max_grad_norm = config.max_grad_norm
+        self._few = sum(weight.numel() for weight in self._weights) <= FEW
         self._within = torch.ones((), device=self._masters[0].device)
         self._moments = {name: [torch.zeros_like(m) for m in self._masters] for name in MOMENTS[self._name]}
         self._step = torch.zeros((), device=self._masters[0].device)  # taken so far, of all weights alike
@@ -102,9 +106,7 @@ class Optimiser:
         """Return the norm of all gradients over the largest allowed, or one where they keep to it; a scalar."""
         if not self._max_grad_norm:
             return self._within
-        kinds = ([grad for grad in grads if (grad.dtype == torch.float32) == full] for full in (True, False))
-        norms = [norm for kind in kinds if kind for norm in torch._foreach_norm(kind, 2, dtype=torch.float32)]
-        norm = torch.linalg.vector_norm(torch.stack(norms))
+        norm = torch.linalg.vector_norm(_gathered(grads) if self._few else torch.stack(_norms(grads)))
         excess: Tensor = (norm / self._max_grad_norm).clamp(min=1.0)
         return excess
 
@@ -147,3 +149,14 @@ def _made_like(tensor: Tensor, grad: Tensor) -> Tensor:
     if grad.stride() != tensor.stride():
         return torch.empty_like(tensor).copy_(grad)
     return grad.to(tensor.dtype)
+
+
+def _gathered(grads: list[Tensor]) -> Tensor:
+    """Return all numbers of `grads`, in float32, one after the other."""
+    return torch.cat([grad.reshape(-1) for grad in grads]).float()
+
+
+def _norms(grads: list[Tensor]) -> list[Tensor]:
+    """Return the norm of each of `grads`, float32 scalars."""
+    kinds = ([grad for grad in grads if (grad.dtype == torch.float32) == full] for full in (True, False))
+    return [norm for kind in kinds if kind for norm in torch._foreach_norm(kind, 2, dtype=torch.float32)]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from rlrun.agents import optimiser as optimiser_module
 from rlrun.agents.config import Config
 from rlrun.agents.optimiser import Optimiser
 
@@ -77,6 +78,13 @@ def gradients_after(max_grad_norm: float, dtypes: tuple[torch.dtype, ...]) -> li
 LOW = (torch.bfloat16, torch.float32)
 
 
+@pytest.fixture(params=[0, optimiser_module.FEW], ids=["many", "few"])
+def _either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the norm found as for many weights and as for few."""
+    monkeypatch.setattr(optimiser_module, "FEW", request.param)
+
+
+@pytest.mark.usefixtures("_either_way")
 @pytest.mark.parametrize("dtypes", [(torch.float32,), LOW])
 def test_gradients_are_clipped_by_their_common_norm(dtypes: tuple[torch.dtype, ...]) -> None:
     large, small = gradients_after(2.5, dtypes)  # the norm is 5
@@ -84,6 +92,7 @@ def test_gradients_are_clipped_by_their_common_norm(dtypes: tuple[torch.dtype, .
     assert small == pytest.approx([2.0], rel=1e-2)
 
 
+@pytest.mark.usefixtures("_either_way")
 @pytest.mark.parametrize("max_grad_norm", [0.0, 5.1])
 @pytest.mark.parametrize("dtypes", [(torch.float32,), LOW])
 def test_gradients_within_the_norm_or_without_one_stay(max_grad_norm: float, dtypes: tuple[torch.dtype, ...]) -> None:
