@@ -74,6 +74,12 @@ def _word_blocks(obs: Tensor) -> Tensor:
 
     The values are those of F.pixel_unshuffle(obs, 4), which is several times slower on bytes.
     """
+    blocks: Tensor = torch.ops.rlrun.word_blocks(obs)
+    return blocks
+
+
+def _cut_words(obs: Tensor) -> Tensor:
+    """Return what `_word_blocks` returns."""
     batch, channels, height, width = obs.shape
     rows, columns = height // WORD, width // WORD
     words = obs.view(torch.int32).view(batch, channels, rows, WORD, columns)
@@ -81,6 +87,12 @@ def _word_blocks(obs: Tensor) -> Tensor:
     lines = words.permute(0, 2, 1, 3, 4).contiguous().view(batch, rows, channels * WORD, columns)
     blocks = lines.transpose(2, 3).contiguous().view(torch.uint8)  # (B, Y, X, (C, y, x))
     return blocks.permute(0, 3, 1, 2)
+
+
+# An operation by itself, because TorchScript, as which updates run on a CPU, knows no bytes that are seen as words.
+_OPERATIONS = torch.library.Library("rlrun", "FRAGMENT")  # type: ignore[no-untyped-call]
+_OPERATIONS.define("word_blocks(Tensor obs) -> Tensor")  # type: ignore[no-untyped-call]
+_OPERATIONS.impl("word_blocks", _cut_words, "CPU")  # type: ignore[no-untyped-call]
 
 
 def _block_weight(weight: Tensor) -> Tensor:

@@ -91,9 +91,9 @@ def test_a_function_that_cannot_be_scripted_or_comes_out_otherwise_goes_on_as_it
     assert same.scripts == 0
 
 
-@pytest.mark.parametrize(("shape", "scripts"), [((5,), 1), ((4, 44, 44), 0)], ids=["numbers", "pictures"])
+@pytest.mark.parametrize("shape", [(5,), (4, 44, 44)], ids=["numbers", "pictures"])
 def test_updates_are_scripted_when_that_pays_and_nothing_else_changes(
-    shape: tuple[int, ...], scripts: int, monkeypatch: pytest.MonkeyPatch
+    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Config(width=0.1, mlp_hidden=(16,), hidden=(8,), batch_size=8, target_period_updates=7)
     found: list[dict[str, Tensor]] = []
@@ -109,6 +109,6 @@ def test_updates_are_scripted_when_that_pays_and_nothing_else_changes(
         pooled, progress = PooledUpdates(agent, replay, settings), Progress.begin(torch.zeros(2))
         for _ in range(6):
             pooled(4, progress)
-        assert pooled.scripts == (scripts if after == 10 else 0)
+        assert pooled.scripts == (1 if after == 10 else 0)
         found.append(agent.state()["weights"])
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
