@@ -1,7 +1,8 @@
 """Update: milliseconds of one learning update, and how near that is to what the arithmetic alone would take.
 
-For each network, batch size and precision: the median over rounds of one update's time; its parts (target, forward,
-backward, optimiser, the rest); its operations, counted from the layers' shapes; and the floor, those operations at the
+For each network, batch size and precision: the median over rounds of one update's time as a run on a CPU makes it, in
+pools and by script; the time of one made by single operations, and its parts (target, forward, backward, optimiser, the
+rest); its operations, counted from the layers' shapes; and the floor, those operations at the
 speed that this process reaches in matrix products of that precision, measured in the same rounds. "% of roofline" is
 the floor over the time.
 """
@@ -12,7 +13,7 @@ import argparse
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import flops
 import machine
@@ -24,7 +25,9 @@ from rlrun.agents import accelerator
 from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN
 from rlrun.agents.presets import preset
-from rlrun.agents.replay import Batch
+from rlrun.agents.progress import Progress
+from rlrun.agents.replay import Batch, Replay
+from rlrun.agents.updates import SCRIPTED_AFTER, eager_updates
 from rlrun.cli.tuning import tune_process
 
 PIXELS, ACTIONS = (4, 84, 84), 4
@@ -88,13 +91,47 @@ class Update:
         self.agent = accelerator.build_agent(self.config, shape, ACTIONS, seed=0, device=device)
         self.batch = random_batch(self.config, shape, device)
         self.clock = PartClock(self.agent, device)
+        self.updates = eager_updates(self.agent, cast(Replay, Given(self.batch)), self.config)
+        self.progress = Progress.begin(torch.zeros(1))
+        self.progress.updates = SCRIPTED_AFTER  # as far into a run as that nothing changes any more
+        # As many as fall due at once, where each step of all worlds brings some.
+        self.due = max(1, int(self.config.num_envs / self.config.steps_per_update))
         for _ in range(WARM_UP):
             self.agent.learn(self.batch)
+            self.trained()
+
+    def trained(self) -> None:
+        """Make the updates that are due, as a run does: on a GPU that would be graphs, which `gpu.py` measures."""
+        if self.device.type == "cpu":
+            self.updates(self.due, self.progress)
+        else:
+            for _ in range(self.due):
+                self.agent.learn(self.batch)
 
     def measure(self, seconds: float) -> rounds.Row:
-        """Return the milliseconds of an update, whole, and in a second pass, as the clocks cost some, in parts."""
-        whole = rounds.seconds_a_call(lambda: self.agent.learn(self.batch), seconds, lambda: settle(self.device))
-        return {"ms": 1e3 * whole, **self.clock.parts(lambda: self.agent.learn(self.batch), seconds / 2)}
+        """Return the milliseconds of an update, as a run makes it and by single operations, and then of its parts."""
+        wait = partial(settle, self.device)
+        trained = rounds.seconds_a_call(self.trained, seconds, wait) / self.due
+        single = rounds.seconds_a_call(lambda: self.agent.learn(self.batch), seconds / 2, wait)
+        parts = self.clock.parts(lambda: self.agent.learn(self.batch), seconds / 2)  # by themselves: clocks cost some
+        return {"ms": 1e3 * trained, "single": 1e3 * single, **parts}
+
+
+class Given:
+    """A replay that has one batch to give, again and again."""
+
+    def __init__(self, batch: Batch) -> None:
+        """Give `batch`, of which there are no priorities."""
+        self._pools = {1: batch}
+
+    def sample(self, size: int, importance_exponent: float | Tensor = 0.0, count: int = 1) -> Batch:
+        """Return the batch `count` times, one after the other, as `Replay.sample` returns as many."""
+        if count not in self._pools:
+            self._pools[count] = Batch(*(torch.cat([field] * count) for field in self._pools[1]))
+        return self._pools[count]
+
+    def update(self, index: Tensor, priority: Tensor) -> None:
+        """Forget the priorities."""
 
 
 def random_batch(config: Config, shape: tuple[int, ...], device: torch.device) -> Batch:
@@ -189,7 +226,7 @@ def summary(rows: list[rounds.Row], options: argparse.Namespace) -> dict[str, An
                 updates.append(
                     {"network": network, "batch": size, "precision": precision, "gflop": round(operations / 1e9, 4)}
                     | {"floor_ms": floor, "percent_of_roofline": 100 * floor / told["ms"]}
-                    | {name: told[name] for name in ("ms", *PARTS)}
+                    | {name: told[name] for name in ("ms", "single", *PARTS)}
                 )
     return {
         "kind": "update",
@@ -203,12 +240,12 @@ def summary(rows: list[rounds.Row], options: argparse.Namespace) -> dict[str, An
 
 def lines(result: dict[str, Any]) -> list[list[str]]:
     """Return the table's cells, a line for each variant."""
-    told = [["network", "batch", "precision", "GFLOP", "floor ms", "ms", "% of roofline", *PARTS]]
+    told = [["network", "batch", "precision", "GFLOP", "floor ms", "ms", "% of roofline", "single ms", *PARTS]]
     for update in result["updates"]:
         told.append(
             [update["network"], str(update["batch"]), update["precision"]]
             + [f"{update[name]:.3g}" for name in ("gflop", "floor_ms")]
-            + [f"{update['ms']:.2f}", f"{update['percent_of_roofline']:.0f}"]
+            + [f"{update['ms']:.2f}", f"{update['percent_of_roofline']:.0f}", f"{update['single']:.2f}"]
             + [f"{update[part]:.2f}" for part in PARTS]
         )
     for precision, speed in result["peak_gflops"].items():

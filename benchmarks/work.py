@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from rlrun.agents.updates import SCRIPTED_AFTER
-
 DISCOUNT, EPSILON = 0.99, 0.01
 MAX_GRAD_NORM = 10.0
 
@@ -32,9 +30,6 @@ class Work:
     settings: dict[str, Any] = field(default_factory=dict)  # rlrun's, beside those above
 
 
-_SCRIPTED = SCRIPTED_AFTER + 100  # updates after which a small network's have been scripts for a while
-
-
 def _numbers(world: str, peer_world: str, first: int, second: int, batch: int = 32) -> Work:
     """Return the work of an MLP with layers of `first` and `second` units in a world that shows numbers."""
     return Work(
@@ -44,7 +39,6 @@ def _numbers(world: str, peer_world: str, first: int, second: int, batch: int = 
         "dqn",
         batch=batch,
         envs=32,
-        warm_up_updates=_SCRIPTED,
         hidden=(first, second),
         settings={"body": "mlp", "mlp_hidden": (first,), "hidden": (second,), "reward_clip": 0.0},
     )
@@ -62,7 +56,14 @@ WORKS = {
 
 
 class Watch(Protocol):
-    """Whoever counts."""
+    """Whoever counts.
+
+    Attributes:
+        warm_up_updates: how many are made before anything counts.
+
+    """
+
+    warm_up_updates: int
 
     def over(self, steps: int) -> bool:
         """Hear that `steps` agent steps are made in all; return whether that is enough."""
