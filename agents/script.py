@@ -16,11 +16,11 @@ Function = Callable[..., Sequence[Tensor]]
 class Scripted:
     """A pure function of tensors that a CPU runs as a script: what a CUDA graph is to a GPU.
 
-    For small networks Python and autograd take longer to say what is to be done than the doing takes. So the operations
-    that a call makes, gradients included, are recorded (`make_fx`) and compiled to TorchScript, once for each shape of
-    the arguments. A script makes the same operations in the same order; whether its results are the function's own to
-    the bit is asked before it is used for the first time, and where they are not, or torch cannot make one, the
-    function itself goes on being called.
+    Python and autograd take a while to say what is to be done, for small networks longer than the doing. So the
+    operations that a call makes, gradients included, are recorded (`make_fx`) and compiled to TorchScript, once for
+    each shape of the arguments. A script makes the same operations in the same order; whether its results are the
+    function's own to the bit is asked before it is used for the first time, and where they are not, or torch cannot
+    make one, the function itself goes on being called.
 
     Args:
         function: of tensors, to tensors. It may read others, such as weights, which may change in place between two

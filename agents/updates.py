@@ -13,7 +13,13 @@ from .config import Config
 from .dqn import DQN
 from .progress import Progress
 from .replay import Replay
-from .script import Scripted
+from .script import Function, Scripted
+
+POOLED = 256
+"""Transitions at most of updates that share a sample and a pass: what they gain by that, they have gained by then."""
+
+SCRIPTED_AFTER = 1_000
+"""Updates after which they are scripted: recording takes a second or two, and spares each update .3 to 1.3 ms."""
 
 
 class Updates(Protocol):
@@ -24,48 +30,52 @@ class Updates(Protocol):
 
 
 def update(
-    agent: DQN, replay: Replay, batch_size: int, importance_exponent: float | Tensor, learning_rate: float | Tensor
+    agent: DQN,
+    replay: Replay,
+    batch_size: int,
+    importance_exponent: float | Tensor,
+    learning_rate: float | Tensor,
+    slopes: Function | None = None,
 ) -> float:
     """Make one update; return the moment, of `perf_counter`, when its batch was there.
 
     All that it reads and changes are tensors of the agent and the replay, changed in place, and nothing here depends
     on a number in them: it can be captured as a graph. Then the two numbers are scalars on the device, which may be
-    set anew between two replays of the graph.
+    set anew between two replays of the graph. `slopes` is handed to `DQN.learn`.
     """
     batch = replay.sample(batch_size, importance_exponent)
     sampled = perf_counter()
     agent.optimiser.set_learning_rate(learning_rate)
-    replay.update(batch.index, agent.learn(batch))
+    replay.update(batch.index, agent.learn(batch, slopes))
     return sampled
 
 
 class EagerUpdates:
-    """Makes updates one operation after the other: on a CPU, and where nothing else can."""
+    """Makes one update after the other: on a CPU, and where nothing else can."""
 
     def __init__(self, agent: DQN, replay: Replay, config: Config) -> None:
         """Make the updates of `agent` from `replay`."""
         self._agent, self._replay, self._config = agent, replay, config
+        self._slopes = Scripted(agent.slopes)
 
     def __call__(self, count: int, progress: Progress) -> None:
         """Make `count` updates at the step of `progress`, and count them and their seconds there."""
         config = self._config
+        slopes = self._slopes if scripted(self._agent, progress) else None
         for _ in range(count):
             before = perf_counter()
             if config.copies_target(progress.updates):
                 self._agent.copy_to_target()
             beta, rate = config.importance_exponent(progress.step), config.learning_rate_at(progress.step)
-            sampled = update(self._agent, self._replay, config.batch_size, beta, rate)
+            sampled = update(self._agent, self._replay, config.batch_size, beta, rate, slopes)
             progress.updates += 1
             progress.seconds["sample"] += sampled - before
             progress.seconds["learn"] += perf_counter() - sampled
 
-
-POOLED = 256
-"""Transitions at most of updates that share a sample and a pass: what they gain by that, they have gained by then."""
-
-
-SCRIPTED_AFTER = 1_000
-"""Updates after which they are scripted: recording takes a second or two, and spares each update .3 to 1.3 ms."""
+    @property
+    def scripts(self) -> int:
+        """How many scripts there are."""
+        return self._slopes.scripts
 
 
 class PooledUpdates:
@@ -94,7 +104,7 @@ class PooledUpdates:
             sampled = perf_counter()
             pool, ahead = agent.look_ahead(pool)
             batches = zip(pool.split(config.batch_size), torch.split(ahead, config.batch_size), strict=True)
-            if agent.device.type == "cpu" and progress.updates >= SCRIPTED_AFTER:
+            if scripted(agent, progress):
                 self._downhill.each(((*batch, outputs) for batch, outputs in batches), agent.move)
             else:
                 for batch, outputs in batches:
@@ -109,6 +119,11 @@ class PooledUpdates:
         return self._downhill.scripts
 
 
+def scripted(agent: DQN, progress: Progress) -> bool:
+    """Return whether the agent's updates run as scripts by now: on a CPU, after a while, if they are not compiled."""
+    return agent.device.type == "cpu" and not agent.config.compile and progress.updates >= SCRIPTED_AFTER
+
+
 def poolable(config: Config) -> bool:
     """Return whether updates may share a sample and a pass: nothing in them depends on the update before but by Q."""
     # And not where networks are compiled, which happens anew for each number of observations in a pass.
@@ -116,7 +131,7 @@ def poolable(config: Config) -> bool:
 
 
 def eager_updates(agent: DQN, replay: Replay, config: Config) -> Updates:
-    """Return who makes updates one operation after the other, as a CPU does: pooled where that changes nothing."""
+    """Return who makes updates as a CPU does: pooled where that changes nothing."""
     return (PooledUpdates if poolable(config) else EagerUpdates)(agent, replay, config)
 
 

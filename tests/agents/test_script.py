@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from rlrun.agents import script, updates
+from rlrun.agents.accelerator import build_replay
 from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN
 from rlrun.agents.progress import Progress
-from rlrun.agents.replay import Batch, Replay
+from rlrun.agents.replay import Batch
 from rlrun.agents.script import Scripted
-from rlrun.agents.updates import PooledUpdates
+from rlrun.agents.updates import EagerUpdates, PooledUpdates
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -91,24 +92,33 @@ def test_a_function_that_cannot_be_scripted_or_comes_out_otherwise_goes_on_as_it
     assert same.scripts == 0
 
 
+PRIORITISED = {"priority_exponent": 0.5, "noisy": True, "importance_start": 0.4}
+
+
+@pytest.mark.parametrize("variant", [{}, PRIORITISED], ids=["pooled", "prioritised"])
 @pytest.mark.parametrize("shape", [(5,), (4, 44, 44)], ids=["numbers", "pictures"])
 def test_updates_are_scripted_when_that_pays_and_nothing_else_changes(
-    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    shape: tuple[int, ...], variant: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Config(width=0.1, mlp_hidden=(16,), hidden=(8,), batch_size=8, target_period_updates=7)
+    settings = settings.with_settings(variant)
     found: list[dict[str, Tensor]] = []
     for after in (10, 10**9):
         monkeypatch.setattr(updates, "SCRIPTED_AFTER", after)
         agent = DQN(settings, shape, 3, seed=1)
-        stack = shape[0] if len(shape) == 3 else 1
-        replay = Replay(80, 2, shape, obs_dtype=torch.uint8 if stack > 1 else torch.float32, stack=stack)
+        replay = build_replay(
+            settings.with_settings({"replay_capacity": 80, "num_envs": 2, "learning_starts": 0}),
+            shape,
+            torch.uint8 if len(shape) == 3 else torch.float32,
+        )
         none = torch.zeros(2, dtype=torch.bool)
         for value in range(20):
             obs = torch.full((2, *shape), value % 7, dtype=replay.obs_dtype)
             replay.add(obs, torch.tensor([0, 1]), torch.ones(2), none, none, none)
-        pooled, progress = PooledUpdates(agent, replay, settings), Progress.begin(torch.zeros(2))
+        make, progress = updates.eager_updates(agent, replay, settings), Progress.begin(torch.zeros(2))
+        assert isinstance(make, EagerUpdates if variant else PooledUpdates)
         for _ in range(6):
-            pooled(4, progress)
-        assert pooled.scripts == (1 if after == 10 else 0)
-        found.append(agent.state()["weights"])
+            make(4, progress)
+        assert make.scripts == (1 if after == 10 else 0)
+        found.append(agent.state()["weights"] | {"priorities": replay.ledger.priorities.leaves})
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])

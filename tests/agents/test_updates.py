@@ -105,7 +105,7 @@ def test_the_moment_returned_lies_between_sampling_and_learning(monkeypatch: pyt
     monkeypatch.setattr("rlrun.agents.updates.perf_counter", lambda: next(moments))
     learn, seen = agent.learn, []
 
-    def spy(batch: Any) -> Tensor:
+    def spy(batch: Any, _: Any) -> Tensor:
         seen.append(next(moments))
         return learn(batch)  # type: ignore[no-any-return,unused-ignore]
 
