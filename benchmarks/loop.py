@@ -24,6 +24,7 @@ import torch
 from filling import fill, random_pictures
 
 from rlrun import make
+from rlrun.agents import updates
 from rlrun.agents.accelerator import build_replay
 from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN
@@ -45,6 +46,7 @@ def main() -> None:
     options = _options()
     machine.warn_if_busy()
     tune_process(options.threads)
+    updates.SCRIPTED_AFTER = 0  # what a run is like after its thousandth update, at once
     loops = {f"{world} {size}": Loop(world, size, options) for world in options.world for size in options.batch}
     variants: dict[str, Callable[[], rounds.Row]] = {
         f"loop {name}": partial(loop.measure, options.seconds) for name, loop in loops.items()
