@@ -16,7 +16,7 @@ from .dqn import DQN
 from .frame_ring import observe_pairs
 from .graph import GraphedUpdates
 from .host_ledger import HostLedger
-from .priorities import EvenPriorities
+from .priorities import EvenPriorities, HostPriorities
 from .replay import Replay
 from .updates import Updates, eager_updates
 from .uploads import PinnedUploads, Uploads, on_host
@@ -54,8 +54,7 @@ def build_replay(
             parts["observe"] = partial(observe_pairs, observe=partial(observe, dtype=getattr(torch, config.precision)))
     elif device.type == "cpu":
         parts |= {"ledger": HostLedger, "observe": host_frames.observe_pairs}
-        if config.priority_exponent == 0.0:
-            parts["priorities"] = EvenPriorities
+        parts["priorities"] = HostPriorities if config.priority_exponent else EvenPriorities
     return Replay(
         config.replay_capacity,
         config.num_envs,

@@ -8,7 +8,7 @@ import torch
 from rlrun.agents import accelerator, host_frames
 from rlrun.agents.config import Config
 from rlrun.agents.optimiser import Optimiser
-from rlrun.agents.priorities import Priorities
+from rlrun.agents.priorities import HostPriorities
 from rlrun.agents.updates import EagerUpdates
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -20,11 +20,11 @@ def config(**settings: Any) -> Config:
     )
 
 
-def test_on_a_cpu_everything_is_the_plain_torch_code() -> None:
+def test_on_a_cpu_what_finds_a_sample_is_numpy_and_the_rest_plain_torch_code() -> None:
     settings = config(n_step=3, priority_exponent=0.5, discount=0.9)
     replay = accelerator.build_replay(settings, (4, 8, 8), torch.uint8, seed=5)
     assert replay._observe is host_frames.observe_pairs
-    assert type(replay.ledger.priorities) is Priorities
+    assert type(replay.ledger.priorities) is HostPriorities
     assert (replay.stack, replay.n_step, replay.discount, replay.priority_exponent) == (4, 3, 0.9, 0.5)
     assert (replay.rows, replay.num_envs, replay.generator.initial_seed()) == (50, 2, 5)
     assert replay.obs_dtype == torch.uint8
