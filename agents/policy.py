@@ -51,7 +51,11 @@ class Policy:
 
     def act_silently(self, obs: Tensor, epsilon: float | Tensor, exploration: Exploration = ONE_BY_ONE) -> Tensor:
         """Return actions as `act` does, with the noise as it stands: after it was silenced, without any."""
-        greedy = self.q_values(obs).argmax(1)
+        return self.choose(self.q_values(obs), epsilon, exploration)
+
+    def choose(self, q: Tensor, epsilon: float | Tensor, exploration: Exploration = ONE_BY_ONE) -> Tensor:
+        """Return the actions that `act` takes where it expects `q` (N, A) of them."""
+        greedy = q.argmax(1)
         if not isinstance(epsilon, Tensor) and epsilon == 0.0:
             return greedy
         return exploration(greedy, epsilon, self.actions, self.generator)

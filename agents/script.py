@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,19 +19,23 @@ class Scripted:
 
     Python and autograd take a while to say what is to be done, for small networks longer than the doing. So the
     operations that a call makes, gradients included, are recorded (`make_fx`) and compiled to TorchScript, once for
-    each shape of the arguments. A script makes the same operations in the same order; whether its results are the
-    function's own to the bit is asked before it is used for the first time, and where they are not, or torch cannot
-    make one, the function itself goes on being called.
+    arguments of each shape, dtype and layout. A script makes the same operations in the same order; whether its results
+    are the function's own to the bit is asked before it is used for the first time, and where they are not, or torch
+    cannot make one, the function itself goes on being called.
 
     Args:
         function: of tensors, to tensors. It may read others, such as weights, which may change in place between two
             calls, but must write to none: TorchScript drops a write to a list of tensors that it thinks nobody reads.
+        after: how many calls with arguments of one shape are made without a script, as recording takes a second or two
+            that only many calls earn back. `math.inf` for none ever.
 
     """
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, after: float = 0) -> None:
         """Wrap `function`; nothing is recorded yet."""
         self._function = torch.enable_grad()(function)
+        self._after = after
+        self._calls: Counter[tuple[Any, ...]] = Counter()
         self._made: dict[tuple[Any, ...], Function] = {}
 
     def __call__(self, *tensors: Tensor) -> Sequence[Tensor]:
@@ -54,9 +59,12 @@ class Scripted:
 
     def _made_for(self, tensors: Sequence[Tensor]) -> Function:
         """Return the script for arguments like `tensors`, or the function where there is none to be trusted."""
-        kind = tuple([(tensor.shape, tensor.dtype) for tensor in tensors])
+        kind = tuple([(tensor.shape, tensor.dtype, tensor.stride()) for tensor in tensors])
         made = self._made.get(kind)
         if made is None:
+            self._calls[kind] += 1
+            if self._calls[kind] <= self._after:
+                return self._function
             made = self._made[kind] = _checked(self._function, tensors)
         return made
 

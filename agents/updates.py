@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from .config import Config
-from .dqn import DQN
+from .dqn import DQN, scripted_after
 from .progress import Progress
-from .replay import Replay
+from .replay import Batch, Replay
 from .script import Function, Scripted
 
 POOLED = 256
 """Transitions at most of updates that share a sample and a pass: what they gain by that, they have gained by then."""
 
 SCRIPTED_AFTER = 1_000
-"""Updates after which they are scripted: recording takes a second or two, and spares each update .3 to 1.3 ms."""
+"""Updates after which they are scripted on a CPU: each takes .3 to 1.3 ms less then."""
 
 
 class Updates(Protocol):
@@ -56,18 +56,17 @@ class EagerUpdates:
     def __init__(self, agent: DQN, replay: Replay, config: Config) -> None:
         """Make the updates of `agent` from `replay`."""
         self._agent, self._replay, self._config = agent, replay, config
-        self._slopes = Scripted(agent.slopes)
+        self._slopes = Scripted(agent.slopes, after=scripted_after(agent, SCRIPTED_AFTER))
 
     def __call__(self, count: int, progress: Progress) -> None:
         """Make `count` updates at the step of `progress`, and count them and their seconds there."""
         config = self._config
-        slopes = self._slopes if scripted(self._agent, progress) else None
         for _ in range(count):
             before = perf_counter()
             if config.copies_target(progress.updates):
                 self._agent.copy_to_target()
             beta, rate = config.importance_exponent(progress.step), config.learning_rate_at(progress.step)
-            sampled = update(self._agent, self._replay, config.batch_size, beta, rate, slopes)
+            sampled = update(self._agent, self._replay, config.batch_size, beta, rate, self._slopes)
             progress.updates += 1
             progress.seconds["sample"] += sampled - before
             progress.seconds["learn"] += perf_counter() - sampled
@@ -90,7 +89,9 @@ class PooledUpdates:
         """Make the updates of `agent` from `replay`."""
         self._agent, self._replay, self._config = agent, replay, config
         self._most = max(1, POOLED // config.batch_size)
-        self._downhill = Scripted(lambda *tensors: agent.slopes(*tensors)[1:])  # priorities say nothing here
+        after = scripted_after(agent, SCRIPTED_AFTER)
+        self._ahead = Scripted(lambda *tensors: _reward_and_ahead(agent, Batch(*tensors)), after)
+        self._downhill = Scripted(lambda *tensors: agent.slopes(*tensors)[1:], after)  # priorities say nothing here
 
     def __call__(self, count: int, progress: Progress) -> None:
         """Make `count` updates at the step of `progress`, and count them and their seconds there."""
@@ -102,13 +103,10 @@ class PooledUpdates:
                 agent.copy_to_target()
             pool = self._replay.sample(config.batch_size, count=length)
             sampled = perf_counter()
-            pool, ahead = agent.look_ahead(pool)
+            reward, ahead = self._ahead(*pool)
+            pool = pool._replace(reward=reward)
             batches = zip(pool.split(config.batch_size), torch.split(ahead, config.batch_size), strict=True)
-            if scripted(agent, progress):
-                self._downhill.each(((*batch, outputs) for batch, outputs in batches), agent.move)
-            else:
-                for batch, outputs in batches:
-                    agent.learn_from(batch, outputs)
+            self._downhill.each(((*batch, outputs) for batch, outputs in batches), agent.move)
             progress.updates += length
             progress.seconds["sample"] += sampled - before
             progress.seconds["learn"] += perf_counter() - sampled
@@ -119,9 +117,10 @@ class PooledUpdates:
         return self._downhill.scripts
 
 
-def scripted(agent: DQN, progress: Progress) -> bool:
-    """Return whether the agent's updates run as scripts by now: on a CPU, after a while, if they are not compiled."""
-    return agent.device.type == "cpu" and not agent.config.compile and progress.updates >= SCRIPTED_AFTER
+def _reward_and_ahead(agent: DQN, pool: Batch) -> list[Tensor]:
+    """Return what `agent.look_ahead` says of `pool`, as tensors: the rewards, (B,), and what comes next."""
+    pool, ahead = agent.look_ahead(pool)
+    return [pool.reward, ahead]
 
 
 def poolable(config: Config) -> bool:

@@ -21,13 +21,13 @@ import rounds
 import torch
 from torch import Tensor
 
-from rlrun.agents import accelerator
+from rlrun.agents import accelerator, updates
 from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN
 from rlrun.agents.presets import preset
 from rlrun.agents.progress import Progress
 from rlrun.agents.replay import Batch, Replay
-from rlrun.agents.updates import SCRIPTED_AFTER, eager_updates
+from rlrun.agents.updates import eager_updates
 from rlrun.cli.tuning import tune_process
 
 PIXELS, ACTIONS = (4, 84, 84), 4
@@ -48,6 +48,7 @@ def main() -> None:
     options = _options()
     machine.warn_if_busy()
     tune_process(options.threads)
+    updates.SCRIPTED_AFTER = 0  # what a run is like after its first thousand updates, at once
     device = torch.device(options.device)
     variants: dict[str, Callable[[], rounds.Row]] = {
         f"peak {name}": partial(peak, getattr(torch, PRECISIONS[name]), device) for name in options.precision
@@ -93,7 +94,6 @@ class Update:
         self.clock = PartClock(self.agent, device)
         self.updates = eager_updates(self.agent, cast(Replay, Given(self.batch)), self.config)
         self.progress = Progress.begin(torch.zeros(1))
-        self.progress.updates = SCRIPTED_AFTER  # as far into a run as that nothing changes any more
         # As many as fall due at once, where each step of all worlds brings some.
         self.due = max(1, int(self.config.num_envs / self.config.steps_per_update))
         for _ in range(WARM_UP):

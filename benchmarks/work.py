@@ -56,14 +56,7 @@ WORKS = {
 
 
 class Watch(Protocol):
-    """Whoever counts.
-
-    Attributes:
-        warm_up_updates: how many are made before anything counts.
-
-    """
-
-    warm_up_updates: int
+    """Whoever counts."""
 
     def over(self, steps: int) -> bool:
         """Hear that `steps` agent steps are made in all; return whether that is enough."""

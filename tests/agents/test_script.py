@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlrun.agents import script, updates
+from rlrun.agents import dqn, script, updates
 from rlrun.agents.accelerator import build_replay
 from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN
@@ -73,6 +73,37 @@ def test_each_shape_has_a_script_of_its_own() -> None:
         assert double(torch.ones(size))[0].tolist() == [2.0] * size
     assert double(torch.ones(2, dtype=torch.int64))[0].dtype == torch.int64
     assert double.scripts == 3
+
+
+def test_a_shape_is_recorded_only_after_as_many_calls_with_it() -> None:
+    double = Scripted(lambda tensor: [tensor + tensor], after=2)
+    for size, scripts in ((2, 0), (2, 0), (3, 0), (2, 1), (3, 1), (3, 2), (2, 2)):
+        assert double(torch.ones(size))[0].tolist() == [2.0] * size
+        assert double.scripts == scripts
+
+
+def test_tensors_that_lie_otherwise_in_memory_have_a_script_of_their_own() -> None:
+    flat = Scripted(lambda tensor: [tensor.reshape(-1) * 1])  # a view of the one, a copy of the other
+    square = torch.arange(4.0).view(2, 2)
+    assert flat(square)[0].tolist() == [0, 1, 2, 3]
+    assert flat(square.t())[0].tolist() == [0, 2, 1, 3]
+    assert flat.scripts == 2
+
+
+@pytest.mark.parametrize(
+    "variant", [{}, {"noisy": True}, {"gap_increase": 0.5, "distribution": "quantile", "atoms": 3}]
+)
+def test_acting_by_script_takes_the_same_actions_by_the_weights_as_they_are(
+    variant: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = []
+    for after in (3, 10**9):
+        monkeypatch.setattr(dqn, "ACTED", after)
+        agent = DQN(Config(mlp_hidden=(16,), hidden=(8,), learning_rate=1e-2).with_settings(variant), (5,), 3, seed=1)
+        seen = [agent.act(batch.obs, 0.2).tolist() for batch in batches(40, size=32) if agent.learn(batch).dim()]
+        assert agent._expect.scripts == (1 if after == 3 else 0)
+        chosen.append(seen)
+    assert chosen[0] == chosen[1]
 
 
 def test_a_function_that_cannot_be_scripted_or_comes_out_otherwise_goes_on_as_it_is(
