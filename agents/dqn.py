@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -44,15 +43,7 @@ from .losses import (
 from .optimiser import Optimiser
 from .policy import Policy
 from .replay import Batch
-from .script import Function, Scripted
-
-ACTED = 5_000
-"""Answers to the worlds that are learned from after which they are scripted, on a CPU: .1 to .3 ms sooner then."""
-
-
-def scripted_after(agent: DQN, calls: int) -> float:
-    """Return after how many calls what `agent` does is scripted: `calls` on a CPU, never elsewhere or if compiled."""
-    return calls if agent.device.type == "cpu" and not agent.config.compile else math.inf
+from .script import Function
 
 
 def build_network(config: Config, obs_shape: Sequence[int], actions: int) -> QNetwork:
@@ -147,7 +138,6 @@ class DQN:
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self.policy = Policy(self.online, config, actions, self.generator)
         self.exploration = build_exploration(config, self.device)
-        self._expect = Scripted(lambda obs: [self.policy.q_values(obs)], after=scripted_after(self, ACTED))
         self._losses = build_losses(config, self.online.head)
         # Of the updates since the last drain: of mean losses, of means of max_a Q, and of ones.
         self._sums = [torch.zeros((), device=self.device) for _ in range(3)]
@@ -162,9 +152,7 @@ class DQN:
 
         For the worlds that are learned from: where random actions last, `exploration` remembers what each one is at.
         """
-        if self.config.noisy:
-            resample_noise(self.online, self.generator)
-        return self.policy.choose(self._expect(obs)[0], epsilon, self.exploration)
+        return self.policy.act(obs, epsilon, self.exploration)
 
     def act_silently(self, obs: Tensor, epsilon: float) -> Tensor:
         """Return actions as `act` does, with the noise as it stands: after `silence`, without any."""

@@ -11,6 +11,10 @@ from ..networks import QNetwork, resample_noise
 from .config import Config
 from .exploration import Exploration
 from .losses import behind
+from .script import Scripted, scripted_after
+
+SCRIPTED_AFTER = 5_000
+"""Answers after which they are scripted on a CPU: each takes .1 to .3 ms less then, those of `fast` .8."""
 
 ONE_BY_ONE = Exploration()  # it remembers nothing, so one is enough for all
 
@@ -30,6 +34,8 @@ class Policy:
         """Act by `network`, as it is at the time."""
         self.network, self.actions, self.generator = network, actions, generator
         self._config = config
+        after = scripted_after(config, generator.device, SCRIPTED_AFTER)
+        self._expect = Scripted(lambda obs: [self.q_values(obs)], after)
 
     @torch.no_grad()
     def q_values(self, obs: Tensor) -> Tensor:
@@ -47,13 +53,13 @@ class Policy:
         """
         if self._config.noisy:
             resample_noise(self.network, self.generator)
-        return self.act_silently(obs, epsilon, exploration)
+        return self._choose(self._expect(obs)[0], epsilon, exploration)
 
     def act_silently(self, obs: Tensor, epsilon: float | Tensor, exploration: Exploration = ONE_BY_ONE) -> Tensor:
         """Return actions as `act` does, with the noise as it stands: after it was silenced, without any."""
-        return self.choose(self.q_values(obs), epsilon, exploration)
+        return self._choose(self.q_values(obs), epsilon, exploration)
 
-    def choose(self, q: Tensor, epsilon: float | Tensor, exploration: Exploration = ONE_BY_ONE) -> Tensor:
+    def _choose(self, q: Tensor, epsilon: float | Tensor, exploration: Exploration) -> Tensor:
         """Return the actions that `act` takes where it expects `q` (N, A) of them."""
         greedy = q.argmax(1)
         if not isinstance(epsilon, Tensor) and epsilon == 0.0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,6 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from .config import Config
 
 Function = Callable[..., Sequence[Tensor]]
 
@@ -67,6 +70,11 @@ class Scripted:
                 return self._function
             made = self._made[kind] = _checked(self._function, tensors)
         return made
+
+
+def scripted_after(config: Config, device: torch.device, calls: int) -> float:
+    """Return after how many calls what an agent does is scripted: `calls` on a CPU, never elsewhere or if compiled."""
+    return calls if device.type == "cpu" and not config.compile else math.inf
 
 
 @contextmanager

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from .config import Config
-from .dqn import DQN, scripted_after
+from .dqn import DQN
 from .progress import Progress
 from .replay import Batch, Replay
-from .script import Function, Scripted
+from .script import Function, Scripted, scripted_after
 
 POOLED = 256
 """Transitions at most of updates that share a sample and a pass: what they gain by that, they have gained by then."""
@@ -56,7 +56,7 @@ class EagerUpdates:
     def __init__(self, agent: DQN, replay: Replay, config: Config) -> None:
         """Make the updates of `agent` from `replay`."""
         self._agent, self._replay, self._config = agent, replay, config
-        self._slopes = Scripted(agent.slopes, after=scripted_after(agent, SCRIPTED_AFTER))
+        self._slopes = Scripted(agent.slopes, after=scripted_after(config, agent.device, SCRIPTED_AFTER))
 
     def __call__(self, count: int, progress: Progress) -> None:
         """Make `count` updates at the step of `progress`, and count them and their seconds there."""
@@ -89,7 +89,7 @@ class PooledUpdates:
         """Make the updates of `agent` from `replay`."""
         self._agent, self._replay, self._config = agent, replay, config
         self._most = max(1, POOLED // config.batch_size)
-        after = scripted_after(agent, SCRIPTED_AFTER)
+        after = scripted_after(config, agent.device, SCRIPTED_AFTER)
         self._ahead = Scripted(lambda *tensors: _reward_and_ahead(agent, Batch(*tensors)), after)
         self._downhill = Scripted(lambda *tensors: agent.slopes(*tensors)[1:], after)  # priorities say nothing here
 

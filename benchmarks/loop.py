@@ -24,7 +24,7 @@ import torch
 from filling import fill, random_pictures
 
 from rlrun import make
-from rlrun.agents import dqn, updates
+from rlrun.agents import policy, updates
 from rlrun.agents.accelerator import build_replay
 from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN
@@ -46,7 +46,7 @@ def main() -> None:
     options = _options()
     machine.warn_if_busy()
     tune_process(options.threads)
-    updates.SCRIPTED_AFTER = dqn.ACTED = (
+    updates.SCRIPTED_AFTER = policy.SCRIPTED_AFTER = (
         0  # what a run is like after its first thousands of updates and answers, at once
     )
     loops = {f"{world} {size}": Loop(world, size, options) for world in options.world for size in options.batch}

@@ -22,7 +22,7 @@ def run_rlrun(work: Work, watch: Watch, num_envs: int, threads: int, precision: 
     import torch
 
     from rlrun import make
-    from rlrun.agents import dqn, updates
+    from rlrun.agents import policy, updates
     from rlrun.agents.accelerator import build_replay
     from rlrun.agents.dqn import DQN
     from rlrun.agents.presets import preset
@@ -30,7 +30,7 @@ def run_rlrun(work: Work, watch: Watch, num_envs: int, threads: int, precision: 
     from rlrun.cli.tuning import tune_process
 
     tune_process(threads)
-    updates.SCRIPTED_AFTER = dqn.ACTED = (
+    updates.SCRIPTED_AFTER = policy.SCRIPTED_AFTER = (
         1  # what a run is like after its first thousands of updates and answers, sooner
     )
     config = preset(work.preset).with_settings(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlrun.agents import dqn, script, updates
+from rlrun.agents import policy, script, updates
 from rlrun.agents.accelerator import build_replay
 from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN
@@ -98,10 +98,10 @@ def test_acting_by_script_takes_the_same_actions_by_the_weights_as_they_are(
 ) -> None:
     chosen = []
     for after in (3, 10**9):
-        monkeypatch.setattr(dqn, "ACTED", after)
+        monkeypatch.setattr(policy, "SCRIPTED_AFTER", after)
         agent = DQN(Config(mlp_hidden=(16,), hidden=(8,), learning_rate=1e-2).with_settings(variant), (5,), 3, seed=1)
         seen = [agent.act(batch.obs, 0.2).tolist() for batch in batches(40, size=32) if agent.learn(batch).dim()]
-        assert agent._expect.scripts == (1 if after == 3 else 0)
+        assert agent.policy._expect.scripts == (1 if after == 3 else 0)
         chosen.append(seen)
     assert chosen[0] == chosen[1]
 
