@@ -11,7 +11,7 @@ import numpy as np
 from ..agents.config import Config
 from .errors import RESOURCES, CommandError
 
-PROCESS_BYTES = 700 << 20  # torch, the emulators, and the activations of a batch
+PROCESS_BYTES = 1_050 << 20  # torch, its compiler, the emulators, a batch's activations, what a checkpoint compresses
 LOCKABLE = 0.8  # of the host's free memory: what is locked for the GPU cannot be swapped out for anything else
 ROW_BYTES = 8 + 4 + 4 + 5 + 12  # of a step beside its frame: action, reward, priority, five flags, what follows
 

@@ -31,7 +31,7 @@ def test_what_fits_on_either_side_is_not_refused(device_free: int, host_free: in
     if fits >= NEEDED:
         assert memory.check(CONFIG, SHAPE, 1, fits) == NEEDED
     else:
-        with pytest.raises(CommandError, match=r"this run needs 7\.8 GB"):
+        with pytest.raises(CommandError, match=r"this run needs 8\.2 GB"):
             memory.check(CONFIG, SHAPE, 1, fits)
 
 
