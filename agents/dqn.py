@@ -43,7 +43,6 @@ from .losses import (
 from .optimiser import Optimiser
 from .policy import Policy
 from .replay import Batch
-from .script import Function
 
 
 def build_network(config: Config, obs_shape: Sequence[int], actions: int) -> QNetwork:
@@ -158,15 +157,16 @@ class DQN:
         """Return actions as `act` does, with the noise as it stands: after `silence`, without any."""
         return self.policy.act_silently(obs, epsilon)
 
-    def learn(self, batch: Batch, slopes: Function | None = None) -> Tensor:
-        """Take one gradient step on `batch`; return its new priorities (B,): |TD error|, or the cross entropy.
+    def learn(self, batch: Batch) -> Tensor:
+        """Take one gradient step on `batch`; return its new priorities (B,): |TD error|, or the cross entropy."""
+        self.draw_noise()
+        return self.learn_from(*self.look_ahead(batch))
 
-        `slopes` does what the method of that name does: a script of it.
-        """
+    def draw_noise(self) -> None:
+        """Draw new noise for both networks, if they are noisy, as each update does."""
         if self.config.noisy:
             resample_noise(self.online, self.generator)
             resample_noise(self.target, self.generator)
-        return self.learn_from(*self.look_ahead(batch), slopes)
 
     @torch.no_grad()
     def look_ahead(self, batch: Batch) -> tuple[Batch, Tensor]:
@@ -189,9 +189,9 @@ class DQN:
         gap = choose(behind(self.target.expectation(here)), batch.action)
         return batch._replace(reward=batch.reward - self.config.gap_increase * gap), ahead
 
-    def learn_from(self, batch: Batch, ahead: Tensor, slopes: Function | None = None) -> Tensor:
+    def learn_from(self, batch: Batch, ahead: Tensor) -> Tensor:
         """Do what `learn` does, with what `look_ahead` says of `batch`, and the noise as it is."""
-        priority, *downhill = (slopes or self.slopes)(*batch, ahead)
+        priority, *downhill = self.slopes(*batch, ahead)
         self.move(downhill)
         return priority
 

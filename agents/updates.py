@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from .config import Config
 from .dqn import DQN
 from .progress import Progress
 from .replay import Batch, Replay
-from .script import Function, Scripted, scripted_after
+from .script import Scripted, scripted_after
 
 POOLED = 256
 """Transitions at most of updates that share a sample and a pass: what they gain by that, they have gained by then."""
@@ -35,18 +35,18 @@ def update(
     batch_size: int,
     importance_exponent: float | Tensor,
     learning_rate: float | Tensor,
-    slopes: Function | None = None,
+    learn: Callable[[Batch], Tensor] | None = None,
 ) -> float:
     """Make one update; return the moment, of `perf_counter`, when its batch was there.
 
     All that it reads and changes are tensors of the agent and the replay, changed in place, and nothing here depends
     on a number in them: it can be captured as a graph. Then the two numbers are scalars on the device, which may be
-    set anew between two replays of the graph. `slopes` is handed to `DQN.learn`.
+    set anew between two replays of the graph. `learn` does what `DQN.learn` does, if that itself is not to.
     """
     batch = replay.sample(batch_size, importance_exponent)
     sampled = perf_counter()
     agent.optimiser.set_learning_rate(learning_rate)
-    replay.update(batch.index, agent.learn(batch, slopes))
+    replay.update(batch.index, (learn or agent.learn)(batch))
     return sampled
 
 
@@ -56,7 +56,9 @@ class EagerUpdates:
     def __init__(self, agent: DQN, replay: Replay, config: Config) -> None:
         """Make the updates of `agent` from `replay`."""
         self._agent, self._replay, self._config = agent, replay, config
-        self._slopes = Scripted(agent.slopes, after=scripted_after(config, agent.device, SCRIPTED_AFTER))
+        after = scripted_after(config, agent.device, SCRIPTED_AFTER)
+        self._ahead = Scripted(lambda *tensors: _reward_and_ahead(agent, Batch(*tensors)), after)
+        self._slopes = Scripted(agent.slopes, after)
 
     def __call__(self, count: int, progress: Progress) -> None:
         """Make `count` updates at the step of `progress`, and count them and their seconds there."""
@@ -66,14 +68,22 @@ class EagerUpdates:
             if config.copies_target(progress.updates):
                 self._agent.copy_to_target()
             beta, rate = config.importance_exponent(progress.step), config.learning_rate_at(progress.step)
-            sampled = update(self._agent, self._replay, config.batch_size, beta, rate, self._slopes)
+            sampled = update(self._agent, self._replay, config.batch_size, beta, rate, self._learn)
             progress.updates += 1
             progress.seconds["sample"] += sampled - before
             progress.seconds["learn"] += perf_counter() - sampled
 
+    def _learn(self, batch: Batch) -> Tensor:
+        """Do what the agent's `learn` does, by scripts after a while."""
+        self._agent.draw_noise()
+        reward, ahead = self._ahead(*batch)
+        priority, *downhill = self._slopes(*batch._replace(reward=reward), ahead)
+        self._agent.move(downhill)
+        return priority
+
     @property
     def scripts(self) -> int:
-        """How many scripts there are."""
+        """How many scripts of gradients there are."""
         return self._slopes.scripts
 
 
@@ -113,7 +123,7 @@ class PooledUpdates:
 
     @property
     def scripts(self) -> int:
-        """How many scripts there are."""
+        """How many scripts of gradients there are."""
         return self._downhill.scripts
 
 

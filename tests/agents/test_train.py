@@ -437,7 +437,7 @@ def test_the_time_is_booked_on_every_section() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "updates"),
-    [({}, ["sample", "look_ahead", "move"]), ({"priority_exponent": 0.5}, ["sample", "learn", "update"])],
+    [({}, ["sample", "look_ahead", "move"]), ({"priority_exponent": 0.5}, ["sample", "look_ahead", "move", "update"])],
 )
 def test_the_worlds_step_while_the_learner_learns(settings: dict[str, Any], updates: list[str]) -> None:
     run = Run(Guess(), config(**settings)).go(10)

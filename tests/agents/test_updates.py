@@ -99,13 +99,26 @@ def test_an_update_changes_tensors_in_place_and_never_puts_others_there() -> Non
     assert not all(map(torch.equal, numbers, everything(agent, replay)))
 
 
+@pytest.mark.parametrize("variant", [{}, {"noisy": True, "gap_increase": 0.5}])
+def test_updates_one_by_one_do_what_the_agents_own_learning_does(variant: dict[str, Any]) -> None:
+    settings = config(
+        learning_rate=1e-3, learning_rate_end=1e-3, priority_exponent=0.6, importance_start=0.4, **variant
+    )
+    ours, theirs = built(settings), built(settings)
+    EagerUpdates(*ours, settings)(3, Progress.begin(np.zeros(4)))
+    theirs[0].copy_to_target()  # as before the first update
+    for _ in range(3):
+        update(*theirs, settings.batch_size, 0.4, 1e-3)
+    assert all(map(torch.equal, everything(*ours), everything(*theirs)))
+
+
 def test_the_moment_returned_lies_between_sampling_and_learning(monkeypatch: pytest.MonkeyPatch) -> None:
     agent, replay = built(config())
     moments = iter([1.0, 2.0, 3.0])
     monkeypatch.setattr("rlrun.agents.updates.perf_counter", lambda: next(moments))
     learn, seen = agent.learn, []
 
-    def spy(batch: Any, _: Any) -> Tensor:
+    def spy(batch: Any) -> Tensor:
         seen.append(next(moments))
         return learn(batch)  # type: ignore[no-any-return,unused-ignore]
 
