@@ -46,9 +46,8 @@ def main() -> None:
     options = _options()
     machine.warn_if_busy()
     tune_process(options.threads)
-    updates.SCRIPTED_AFTER = policy.SCRIPTED_AFTER = (
-        0  # what a run is like after its first thousands of updates and answers, at once
-    )
+    # What a run is like after its first thousands of updates and answers, at once.
+    updates.SCRIPTED_AFTER = policy.SCRIPTED_AFTER = 0
     loops = {f"{world} {size}": Loop(world, size, options) for world in options.world for size in options.batch}
     variants: dict[str, Callable[[], rounds.Row]] = {
         f"loop {name}": partial(loop.measure, options.seconds) for name, loop in loops.items()

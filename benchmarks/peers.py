@@ -30,9 +30,8 @@ def run_rlrun(work: Work, watch: Watch, num_envs: int, threads: int, precision: 
     from rlrun.cli.tuning import tune_process
 
     tune_process(threads)
-    updates.SCRIPTED_AFTER = policy.SCRIPTED_AFTER = (
-        1  # what a run is like after its first thousands of updates and answers, sooner
-    )
+    # What a run is like after its first thousands of updates and answers, sooner.
+    updates.SCRIPTED_AFTER = policy.SCRIPTED_AFTER = 1
     config = preset(work.preset).with_settings(
         {
             "num_envs": num_envs,
