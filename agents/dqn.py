@@ -160,7 +160,10 @@ class DQN:
     def learn(self, batch: Batch) -> Tensor:
         """Take one gradient step on `batch`; return its new priorities (B,): |TD error|, or the cross entropy."""
         self.draw_noise()
-        return self.learn_from(*self.look_ahead(batch))
+        batch, ahead = self.look_ahead(batch)
+        priority, *downhill = self.slopes(*batch, ahead)
+        self.move(downhill)
+        return priority
 
     def draw_noise(self) -> None:
         """Draw new noise for both networks, if they are noisy, as each update does."""
@@ -170,7 +173,7 @@ class DQN:
 
     @torch.no_grad()
     def look_ahead(self, batch: Batch) -> tuple[Batch, Tensor]:
-        """Return what the target network has to say of `batch`, for `learn_from`.
+        """Return what the target network has to say of `batch`, for `slopes`.
 
         The batch with its rewards as they are to be learned from, and what its next observations are worth, (B,) or
         (B, Z); where the online network has a say in that (double Q-learning), the target's outputs for them, (B, A)
@@ -188,12 +191,6 @@ class DQN:
         here, ahead = self.target.outputs(torch.cat([batch.obs, batch.next_obs])).chunk(2)
         gap = choose(behind(self.target.expectation(here)), batch.action)
         return batch._replace(reward=batch.reward - self.config.gap_increase * gap), ahead
-
-    def learn_from(self, batch: Batch, ahead: Tensor) -> Tensor:
-        """Do what `learn` does, with what `look_ahead` says of `batch`, and the noise as it is."""
-        priority, *downhill = self.slopes(*batch, ahead)
-        self.move(downhill)
-        return priority
 
     def slopes(self, *tensors: Tensor) -> list[Tensor]:
         """Return what `move` needs for a gradient step, and change nothing: what can be scripted of an update.

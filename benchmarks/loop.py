@@ -22,9 +22,9 @@ import numpy as np
 import rounds
 import torch
 from filling import fill, random_pictures
+from steady import script_at_once
 
 from rlrun import make
-from rlrun.agents import policy, updates
 from rlrun.agents.accelerator import build_replay
 from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN
@@ -46,8 +46,7 @@ def main() -> None:
     options = _options()
     machine.warn_if_busy()
     tune_process(options.threads)
-    # What a run is like after its first thousands of updates and answers, at once.
-    updates.SCRIPTED_AFTER = policy.SCRIPTED_AFTER = 0
+    script_at_once()
     loops = {f"{world} {size}": Loop(world, size, options) for world in options.world for size in options.batch}
     variants: dict[str, Callable[[], rounds.Row]] = {
         f"loop {name}": partial(loop.measure, options.seconds) for name, loop in loops.items()

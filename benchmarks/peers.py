@@ -20,9 +20,9 @@ class Over(Exception):
 def run_rlrun(work: Work, watch: Watch, num_envs: int, threads: int, precision: str = "float32") -> int:
     """Run rlrun's own loop."""
     import torch
+    from steady import script_at_once
 
     from rlrun import make
-    from rlrun.agents import policy, updates
     from rlrun.agents.accelerator import build_replay
     from rlrun.agents.dqn import DQN
     from rlrun.agents.presets import preset
@@ -30,8 +30,7 @@ def run_rlrun(work: Work, watch: Watch, num_envs: int, threads: int, precision: 
     from rlrun.cli.tuning import tune_process
 
     tune_process(threads)
-    # What a run is like after its first thousands of updates and answers, sooner.
-    updates.SCRIPTED_AFTER = policy.SCRIPTED_AFTER = 1
+    script_at_once()
     config = preset(work.preset).with_settings(
         {
             "num_envs": num_envs,

@@ -2,9 +2,8 @@
 
 For each network, batch size and precision: the median over rounds of one update's time as a run on a CPU makes it, in
 pools and by script; the time of one made by single operations, and its parts (target, forward, backward, optimiser, the
-rest); its operations, counted from the layers' shapes; and the floor, those operations at the
-speed that this process reaches in matrix products of that precision, measured in the same rounds. "% of roofline" is
-the floor over the time.
+rest); its operations, counted from the layers' shapes; and the floor, those operations at the speed that this process
+reaches in matrix products of that precision, measured in the same rounds. "% of roofline" is the floor over the time.
 """
 
 from __future__ import annotations
@@ -19,9 +18,10 @@ import flops
 import machine
 import rounds
 import torch
+from steady import script_at_once
 from torch import Tensor
 
-from rlrun.agents import accelerator, updates
+from rlrun.agents import accelerator
 from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN
 from rlrun.agents.presets import preset
@@ -48,7 +48,7 @@ def main() -> None:
     options = _options()
     machine.warn_if_busy()
     tune_process(options.threads)
-    updates.SCRIPTED_AFTER = 0  # what a run is like after its first thousand updates, at once
+    script_at_once()
     device = torch.device(options.device)
     variants: dict[str, Callable[[], rounds.Row]] = {
         f"peak {name}": partial(peak, getattr(torch, PRECISIONS[name]), device) for name in options.precision
