@@ -7,25 +7,36 @@ from pathlib import Path
 
 from ..agents.config import Config
 
-BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # as Linux calls it on x86 and on ARM
+FAST = {"amx_bf16", "bf16"}  # as Linux calls them on x86 and on ARM
+VECTORS = "avx512_bf16"
 
 
 @cache  # a large machine's file is long, and the answer stays
-def multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Return whether the processor has instructions for bfloat16, as far as Linux tells; elsewhere nobody is asked."""
+def against_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return what this processor does that makes float32 the faster, to follow "this processor"; "" where bfloat16 is.
+
+    As far as Linux tells: elsewhere nobody is asked.
+    """
     # Not torch, which says so only after it is imported, and in functions that are not public.
     try:
         lines = cpuinfo.read_text().splitlines()
     except OSError:
-        return False
-    named = (line.partition(":") for line in lines)
-    return any(BFLOAT16 & set(flags.split()) for name, _, flags in named if name.strip() in ("flags", "Features"))
+        lines = []
+    named = {name.strip(): value for name, _, value in (line.partition(":") for line in reversed(lines))}
+    flags = {*named.get("flags", "").split(), *named.get("Features", "").split()}
+    if flags & FAST:
+        return ""
+    if VECTORS not in flags:
+        return "has no instructions for bfloat16"
+    if named.get("vendor_id", "").strip() == "GenuineIntel":  # there the vectors have half the speed of float32's, on
+        return "takes longer in bfloat16, as it shows no matrix unit (AMX)"  # AMD twice it (docs/performance.md)
+    return ""
 
 
-def precision_notes(config: Config, preset: Config) -> list[str]:
-    """Return what a person should know of `config`, started from `preset`, on a processor without bfloat16."""
+def precision_notes(config: Config, preset: Config, against: str) -> list[str]:
+    """Return what a person should know of `config`, started from `preset`, where `against_bfloat16` found something."""
     if config.precision == "bfloat16":
-        return ["this processor has no instructions for bfloat16: --set precision=float32 will be faster"]
+        return [f"this processor {against}: --set precision=float32 will be faster"]
     if preset.precision == "bfloat16":
-        return ["it computes in float32, as this processor has no instructions for bfloat16"]
+        return [f"it computes in float32, as this processor {against}"]
     return []

@@ -23,7 +23,7 @@ from ..envs import World, make
 from . import memory
 from .errors import DIVERGED, ENVIRONMENT, RESOURCES, CommandError
 from .estimate import seconds_for
-from .processor import multiplies_bfloat16, precision_notes
+from .processor import against_bfloat16, precision_notes
 from .report import Report
 from .run import Run, append_metrics
 from .tuning import tune_process
@@ -69,8 +69,8 @@ class Session:
         pinned = memory.overflows(self.config, shape, dtype.itemsize, *free)
         if pinned:
             self.notes.append(memory.pinned_note(self.config, shape, dtype.itemsize, free[0]))
-        if self.device.type == "cpu" and not multiplies_bfloat16():
-            self.notes += precision_notes(self.config, preset(settings.preset))
+        if self.device.type == "cpu" and (against := against_bfloat16()):
+            self.notes += precision_notes(self.config, preset(settings.preset), against)
         actions = int(self.envs.single_action_space.n)  # type: ignore[union-attr]
         self.agent = accelerator.build_agent(self.config, shape, actions, seed=settings.seed, device=self.device)
         self.replay = accelerator.build_replay(

@@ -13,7 +13,7 @@ import rich_click as click
 from ..agents.presets import PRESETS, preset
 from .errors import CommandError
 from .options import Count, budget_settings, computing_device, read_config, split_settings, usual
-from .processor import multiplies_bfloat16
+from .processor import against_bfloat16
 from .run import Run, Settings
 
 if TYPE_CHECKING:
@@ -243,8 +243,8 @@ def _new_run(
     if base == "fast" and computing.startswith("cuda"):
         base = "fast-gpu"
     config = preset(base)
-    in_software = computing == "cpu" and not multiplies_bfloat16()
-    if in_software or found.kind != "atari":  # slower than float32; and no faster where nothing is convolved
+    slower = computing == "cpu" and against_bfloat16()
+    if slower or found.kind != "atari":  # bfloat16 is no faster where nothing is convolved
         config = replace(config, precision="float32")
     if config_file is not None:
         config = config.with_settings(read_config(config_file))

@@ -1,4 +1,4 @@
-"""bfloat16 where the processor has it, float32 where it does not, and what a person chose in any case."""
+"""bfloat16 where the processor is faster in it, float32 where it is not, and what a person chose in any case."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 import rlrun
 from rlrun.cli import session, train
-from rlrun.cli.processor import multiplies_bfloat16
+from rlrun.cli.processor import against_bfloat16
 
 SMALL = {"learning_starts": 10, "replay_capacity": 1_000, "num_envs": 2, "width": 0.25, "hidden": "8", "batch_size": 4}
 
@@ -16,21 +16,22 @@ SMALL = {"learning_starts": 10, "replay_capacity": 1_000, "num_envs": 2, "width"
 @pytest.mark.parametrize(
     ("cpuinfo", "has"),
     [
-        ("model name\t: AMD EPYC\nflags\t\t: fpu avx512f avx512_bf16 clzero\n", True),
-        ("flags\t\t: fpu amx_bf16 amx_tile\n", True),
+        ("vendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC\nflags\t\t: fpu avx512f avx512_bf16 clzero\n", True),
+        ("vendor_id\t: GenuineIntel\nflags\t\t: fpu avx512_bf16 amx_bf16 amx_tile\n", True),
+        ("vendor_id\t: GenuineIntel\nflags\t\t: fpu avx512_bf16 avx512_fp16\n", False),
         ("Features\t: fp asimd i8mm bf16\n", True),
         ("model name\t: bf16\nflags\t\t: fpu avx2 fma\n", False),
         ("", False),
     ],
-    ids=["zen4", "amx", "arm", "without", "empty"],
+    ids=["zen4", "amx", "amx hidden", "arm", "without", "empty"],
 )
 def test_the_processors_flags_tell(cpuinfo: str, has: bool, tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text(cpuinfo)
-    assert multiplies_bfloat16(tmp_path / "cpuinfo") == has
+    assert (against_bfloat16(tmp_path / "cpuinfo") == "") == has
 
 
 def test_where_nothing_tells_it_is_taken_to_have_none(tmp_path: Path) -> None:
-    assert not multiplies_bfloat16(tmp_path / "no such file")
+    assert against_bfloat16(tmp_path / "no such file") == "has no instructions for bfloat16"
 
 
 Begin = Callable[..., tuple[str, str]]
@@ -40,9 +41,15 @@ Begin = Callable[..., tuple[str, str]]
 def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Begin:
     """Return what starts a run on a processor that has bfloat16 or not: its precision, and what it says."""
 
-    def started(has: bool, env: str = "Pong", preset: str = "fast", **settings: Any) -> tuple[str, str]:
+    def started(
+        has: bool,
+        env: str = "Pong",
+        preset: str = "fast",
+        against: str = "has no instructions for bfloat16",
+        **settings: Any,
+    ) -> tuple[str, str]:
         for module in (train, session):
-            monkeypatch.setattr(module, "multiplies_bfloat16", lambda: has)
+            monkeypatch.setattr(module, "against_bfloat16", lambda: "" if has else against)
         run = rlrun.train(env, preset=preset, settings=SMALL | settings, steps=4, directory=tmp_path, evaluate=0)
         return run.config.precision, capsys.readouterr().out
 
@@ -78,3 +85,13 @@ def test_who_asks_for_bfloat16_gets_it_and_hears_what_it_costs(begin: Begin) -> 
     precision, said = begin(has=False, precision="bfloat16")
     assert precision == "bfloat16"
     assert "this processor has no instructions for bfloat16: --set precision=float32 will be faster\n" in said
+
+
+def test_the_reason_is_the_processors_own(begin: Begin) -> None:
+    slow = "takes longer in bfloat16"
+    assert f"it computes in float32, as this processor {slow}\n" in begin(has=False, against=slow)[1]
+
+
+def test_intels_vectors_without_their_matrix_unit_are_named_as_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text("vendor_id\t: GenuineIntel\nflags\t\t: avx512_bf16\n")
+    assert "AMX" in against_bfloat16(tmp_path / "cpuinfo")
