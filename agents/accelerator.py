@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,12 +11,13 @@ import torch
 from ..devices import has_kernels
 from . import host_frames
 from .acting import Acting, GraphedActing, PlainActing
-from .config import Config
+from .config import Config, ConfigError
 from .dqn import DQN
 from .frame_ring import observe_pairs
 from .graph import GraphedUpdates
 from .host_ledger import HostLedger
 from .priorities import EvenPriorities, HostPriorities
+from .relabel import Counterpart, RelabellingReplay
 from .replay import Replay
 from .updates import Updates, eager_updates
 from .uploads import PinnedUploads, Uploads, on_host
@@ -35,14 +36,22 @@ def build_replay(
     seed: int = 0,
     device: torch.device | str = "cpu",
     pinned: bool = False,
+    counterpart: Counterpart | None = None,
 ) -> Replay:
     """Return the replay that `config` describes for observations of `obs_shape`, made for `device`.
 
     Pictures are stacks along their first axis. `pinned` keeps their frames in the host's memory: see `can_pin`.
+    Raises ConfigError if a share of it is to be relabelled and the world has no `counterpart`.
     """
     device = torch.device(device)
     pictures = len(obs_shape) == 3
     parts: dict[str, Any] = {}  # other than the plain code's
+    kind: Callable[..., Replay] = Replay
+    if config.relabel_share:
+        if counterpart is None:
+            share = f"relabel_share = {config.relabel_share}"
+            raise ConfigError(f"{share} is not possible: it must be 0 for a world without a counterpart")
+        kind = partial(RelabellingReplay, counterpart=counterpart, share=config.relabel_share)
     if has_kernels(device):
         from .kernels.ledger import FusedLedger  # here: without a GPU nobody needs Triton
         from .kernels.priorities import RadixPriorities
@@ -55,7 +64,7 @@ def build_replay(
     elif device.type == "cpu":
         parts |= {"ledger": HostLedger, "observe": host_frames.observe_pairs}
         parts["priorities"] = HostPriorities if config.priority_exponent else EvenPriorities
-    return Replay(
+    return kind(
         config.replay_capacity,
         config.num_envs,
         obs_shape,

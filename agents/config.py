@@ -67,6 +67,7 @@ class Config:
     priority_exponent: float = 0.0  # alpha; 0 samples uniformly
     importance_start: float = 0.4  # beta at the first step ...
     importance_end: float = 1.0  # ... and at anneal_steps
+    relabel_share: float = 0.0  # of transitions shown as the world's counterpart would have; Waterworld has one
     anneal_steps: int = 10_000_000  # steps over which beta and the learning rate move
 
     # Exploration
@@ -128,6 +129,7 @@ class Config:
             "importance_start",
             "importance_end",
             "munchausen",
+            "relabel_share",
         ):
             _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "between 0 and 1")
         for name in ("hidden", "mlp_hidden"):
@@ -139,6 +141,12 @@ class Config:
             "gap_increase",
             self.gap_increase,
             "0 with munchausen, which widens the gaps by itself",
+        )
+        _require(
+            not (self.relabel_share and (self.reward_clip or self.penalty_scale != 1)),
+            "relabel_share",
+            self.relabel_share,
+            "0 where rewards are not learned from as they are: with reward_clip above 0 or penalty_scale other than 1",
         )
         _require(self.log_policy_floor <= 0, "log_policy_floor", self.log_policy_floor, "0 or less")
         _require(self.atoms >= 2, "atoms", self.atoms, "at least 2")

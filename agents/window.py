@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -60,6 +61,15 @@ class Window:
         if name == "envs":  # not there yet: while it is copied or unpickled
             raise AttributeError(name)
         return getattr(self.envs, name)
+
+    @property
+    def counterpart(self) -> Any:
+        """The counterpart of the worlds inside, as it would be seen with the same actions beside; None without one."""
+        inside = getattr(self.envs, "counterpart", None)
+        if inside is None:
+            return None
+        width = len(inside.columns)
+        return replace(inside, columns=(*inside.columns, *range(width, width + self._actions)))
 
     def reset(self, **options: Any) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Return the first windows and info; `options` are those of the worlds inside."""

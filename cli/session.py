@@ -74,7 +74,13 @@ class Session:
         actions = int(self.envs.single_action_space.n)  # type: ignore[union-attr]
         self.agent = accelerator.build_agent(self.config, shape, actions, seed=settings.seed, device=self.device)
         self.replay = accelerator.build_replay(
-            self.config, shape, dtype, seed=settings.seed, device=self.device, pinned=pinned
+            self.config,
+            shape,
+            dtype,
+            seed=settings.seed,
+            device=self.device,
+            pinned=pinned,
+            counterpart=self.envs.counterpart,
         )
         self._updates = accelerator.build_updates(self.agent, self.replay, self.config)
         run.note_world(

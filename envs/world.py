@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from .counterpart import Counterpart
 from .errors import WorldError
 
 Obs = NDArray[Any]
@@ -75,11 +76,13 @@ class World(VectorEnv[Obs, Any, NDArray[Any]], ABC):
         protocol: "machado" or "nature" for Atari, "none" elsewhere.
         frames_per_step: emulator frames in one agent step: 4 for Atari, 1 elsewhere.
         action_names: one name per action.
+        counterpart: another world that the same experience could have come from; None where none is known.
         timeout_s: seconds `recv` waits for the emulators before it raises WorldError (Atari only).
     """
 
     metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012 (gymnasium's own type)
     timeout_s: float = 60.0
+    counterpart: Counterpart | None = None
 
     def __init__(
         self,

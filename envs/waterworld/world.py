@@ -12,6 +12,7 @@ from torch import Tensor
 from ..world import Flags, Obs, Step, World, whole_number
 from .batch import Batch, parts
 from .episodes import Outcome
+from .exchange import exchanged
 from .layout import layout_of
 from .register import EPISODE_STEPS
 from .spaces import observation_space
@@ -49,6 +50,7 @@ class WaterworldWorld(World):
             observation=observation_space(layout),
             action_names=layout.actions,
         )
+        self.counterpart = exchanged(layout)
         self.batch = Batch(variant, self.num_envs, max_episode_steps=limit, device=device)
         self._sent: Any = None
 
