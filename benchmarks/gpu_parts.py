@@ -23,6 +23,7 @@ from rlrun.agents import accelerator
 from rlrun.agents.config import Config
 from rlrun.agents.dqn import DQN
 from rlrun.agents.presets import preset
+from rlrun.agents.relabel import Counterpart
 from rlrun.agents.replay import Replay
 from rlrun.agents.train import Envs, Progress, train
 from rlrun.agents.turns import train_as_they_step
@@ -185,7 +186,8 @@ class Training:
         agent = accelerator.build_agent(config, space.shape, actions, seed=0, device=self.device)
         self.progress = Progress.begin(envs.reset()[0])
         dtype = torch.uint8 if space.dtype == np.uint8 else torch.float32
-        self.run = loop(agent, envs, replay_of(config, size, space.shape, dtype), config, self.progress)
+        replay = replay_of(config, size, space.shape, dtype, counterpart=envs.counterpart)
+        self.run = loop(agent, envs, replay, config, self.progress)
         while self.progress.updates < 3 * config.num_envs / self.per_update:
             next(self.run)
 
@@ -231,9 +233,15 @@ def breakout(size: Size, envs: int) -> World:
     return rlrun.make("Breakout", envs, 0, "nature", num_threads=size.threads, device="cuda")
 
 
-def replay_of(config: Config, size: Size, shape: Sequence[int] = SHAPE, dtype: torch.dtype = torch.uint8) -> Replay:
+def replay_of(
+    config: Config,
+    size: Size,
+    shape: Sequence[int] = SHAPE,
+    dtype: torch.dtype = torch.uint8,
+    counterpart: Counterpart | None = None,
+) -> Replay:
     """Return an empty replay as `rlrun train` has it on the device: with kernels on a GPU."""
-    return accelerator.build_replay(config, shape, dtype, device=size.device)
+    return accelerator.build_replay(config, shape, dtype, device=size.device, counterpart=counterpart)
 
 
 def variant(name: str, config: Config) -> str:
