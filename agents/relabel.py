@@ -31,6 +31,8 @@ class RelabellingReplay(Replay):
     which tells anew what the goal was, and counterfactual data augmentation (Pitis et al. 2020).
 
     A transition's actions stay those that were taken, so n-step returns are those of somebody who does not avoid it.
+    Where both worlds look alike at first, nobody could know better, and they would only spoil what is expected there:
+    such transitions stay as they are.
 
     Args:
         counterpart: the other world.
@@ -50,10 +52,12 @@ class RelabellingReplay(Replay):
     def sample(self, size: int, importance_exponent: float | Tensor = 0.0, count: int = 1) -> Batch:
         """Return what Replay.sample does, a share of it relabelled."""
         batch = super().sample(size, importance_exponent, count)
-        told_anew = torch.rand(size * count, device=self.device, generator=self.generator) < self._share
+        obs = batch.obs[..., self._columns]
+        drawn = torch.rand(size * count, device=self.device, generator=self.generator) < self._share
+        told_anew = drawn & (obs != batch.obs).flatten(1).any(1)
         rows = told_anew.view(-1, *[1] * len(self.obs_shape))
         return batch._replace(
-            obs=torch.where(rows, batch.obs[..., self._columns], batch.obs),
+            obs=torch.where(rows, obs, batch.obs),
             reward=torch.where(told_anew, self._rewarded_otherwise(batch.index), batch.reward),
             next_obs=torch.where(rows, batch.next_obs[..., self._columns], batch.next_obs),
         )
