@@ -28,8 +28,8 @@ def exchanged(layout: Layout) -> Counterpart:
 def _exchanged_reward(reward: Tensor, apple: float, poison: float, walking: float) -> Tensor:
     """Return what the rewards of single steps would have been, where walking brings from 0 to `walking` of them.
 
-    A reward tells by itself what was eaten, and as many of both kinds in one step bring the same either way. (Two of
-    one kind and one of the other would be misread; items that lie so close are met once in a thousand lives.)
+    A reward tells by itself what was eaten, and as many of both kinds in one step bring the same either way. Only two
+    apples and one poison eaten in the very same step would be misread, or the other way round.
     """
     apples = torch.floor(reward / apple).clamp(min=0)
     poisons = torch.ceil((reward + walking) / poison).clamp(min=0)

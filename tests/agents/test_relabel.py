@@ -71,6 +71,21 @@ def test_a_share_is_drawn_transition_by_transition_and_the_rest_stays_as_it_is()
     assert abs(float(old - new)) < ROWS * WORLDS / 20, "the oldest and the newest are as likely"
 
 
+def test_where_both_worlds_look_alike_nothing_is_told_anew() -> None:
+    none = torch.zeros(WORLDS, dtype=torch.bool)
+    replay = RelabellingReplay(
+        ROWS * WORLDS, WORLDS, (2,), obs_dtype=torch.float32, counterpart=Negated(), share=1.0, seed=3
+    )
+    for row in range(ROWS):
+        obs = torch.tensor([[1.0, 1.0], [float(row), 0.5]])  # the first world's two numbers are the same
+        replay.add(obs, torch.zeros(WORLDS, dtype=torch.int64), torch.ones(WORLDS), none, none, none)
+    batch = replay.sample(200)
+    first = batch.index % WORLDS == 0
+    assert first.any()
+    assert not first.all()
+    assert torch.equal(batch.reward, torch.where(first, 1.0, -1.0))
+
+
 def test_the_same_seed_draws_the_same() -> None:
     one, two = lived(share=0.5).sample(64, count=2), lived(share=0.5).sample(64, count=2)
     assert all(torch.equal(mine, theirs) for mine, theirs in zip(one, two, strict=True))
