@@ -67,8 +67,8 @@ class Config:
     priority_exponent: float = 0.0  # alpha; 0 samples uniformly
     importance_start: float = 0.4  # beta at the first step ...
     importance_end: float = 1.0  # ... and at anneal_steps
-    relabel_share: float = 0.0  # of transitions shown as the world's counterpart would have; Waterworld has one
     anneal_steps: int = 10_000_000  # steps over which beta and the learning rate move
+    relabel_share: float = 0.0  # of transitions shown as the world's counterpart would have; Waterworld has one
 
     # Exploration
     num_envs: int = 8

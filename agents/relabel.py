@@ -66,5 +66,5 @@ class RelabellingReplay(Replay):
         """Return the counterpart's sums of discounted rewards, (B,), in the windows that begin at the slots `start`."""
         reward = self.ledger.reward.view(-1)
         slots = (start[:, None] + self._back) % len(reward)
-        inside = self._back < self.ledger.following.at(start).slots[:, None]
+        inside = self._back < self.ledger.following.ring.slots.view(-1)[start][:, None]
         return (self._counterpart.reward(reward[slots]) * self._factors * inside).sum(1)

@@ -63,7 +63,7 @@ def parts_of(shape: tuple[int, ...], actions: int = 0, layout: Layout | None = N
 
     readings, directions, begin = None, None, 0
     if layout is not None:
-        width = 3 if layout.turns else 5  # of an eye: three distances, and the velocity of an item that moves
+        width = layout.eye_width
         newest = (length - 1) * row
         readings = newest + width * torch.arange(layout.eyes)[:, None] + torch.arange(3)
         angles = torch.tensor(layout.eye_angles)  # on a screen, where y points down, towards (sin, cos)

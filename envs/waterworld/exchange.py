@@ -16,9 +16,8 @@ from .spaces import observation_space
 def exchanged(layout: Layout) -> Counterpart:
     """Return the world of `layout` in which each apple is poison and each poison an apple."""
     columns = list(range(observation_space(layout).shape[0]))
-    numbers = 3 if layout.turns else 5  # of each eye: three distances, and the velocity of items that move
     for eye in range(layout.eyes):
-        apple, poison = numbers * eye + APPLE, numbers * eye + POISON
+        apple, poison = (layout.eye_width * eye + kind for kind in (APPLE, POISON))
         columns[apple], columns[poison] = poison, apple
     walking = 1.1 if layout.turns else 0.0  # brings that at most
     reward = partial(_exchanged_reward, apple=layout.apple, poison=layout.poison, walking=walking)

@@ -49,6 +49,11 @@ class Layout:
         return DRAG / (1 - DRAG)
 
     @property
+    def eye_width(self) -> int:
+        """How many numbers of an observation are an eye's: three distances, and the velocity of an item that moves."""
+        return 3 if self.turns else 5
+
+    @property
     def eye_angles(self) -> tuple[float, ...]:
         """Where each eye looks, from the heading."""
         return tuple(self.first_eye + eye * self.eye_spacing for eye in range(self.eyes))

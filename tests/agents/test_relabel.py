@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Box, Discrete
 from torch import Tensor
 
 from rlrun.agents.accelerator import build_replay
@@ -137,8 +138,6 @@ class Worlds:
     num_envs = 2
 
     def __init__(self, counterpart: Negated | None) -> None:
-        from gymnasium.spaces import Box, Discrete
-
         self.single_observation_space, self.single_action_space = Box(0, 1, (2,), np.float32), Discrete(3)
         if counterpart:
             self.counterpart = counterpart
