@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import pairwise
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
@@ -21,6 +22,7 @@ class Config:
     width: float = 1.0  # factor on the convolutions' channels
     hidden: tuple[int, ...] = (512,)  # the head's hidden layers, units
     mlp_hidden: tuple[int, ...] = (120, 84)  # the MLP body's layers, units
+    knots: tuple[float, ...] = ()  # an MLP sees numbers as hat functions between these; without any as they are
     layer_norm: bool = False  # before every ReLU, of body and head
     dueling: bool = False
     noisy: bool = False
@@ -135,6 +137,8 @@ class Config:
         for name in ("hidden", "mlp_hidden"):
             widths = getattr(self, name)
             _require(all(units >= 1 for units in widths), name, widths, "positive widths")
+        rising = all(math.isfinite(knot) for knot in self.knots) and all(a < b for a, b in pairwise(self.knots))
+        _require(rising and len(self.knots) != 1, "knots", self.knots, "none, or two numbers or more that rise")
         _require(0 <= self.gap_increase < 1, "gap_increase", self.gap_increase, "0 or more and below 1")
         _require(
             not (self.gap_increase and self.munchausen),
@@ -259,15 +263,26 @@ def _parse(key: str, value: Any, kind: Any) -> Any:
         if kind is int:
             return _whole(value)
         if kind is float:
-            if isinstance(value, bool):
-                raise TypeError
-            return float(value)
+            return _number(value)
         parts = value.strip("()[]").split(",") if isinstance(value, str) else value
-        return tuple(_whole(part) for part in parts if str(part).strip())
+        one = _whole if kind == tuple[int, ...] else _number
+        return tuple(one(part) for part in parts if str(part).strip())
     except (KeyError, ValueError, TypeError, OverflowError):
-        wanted = {bool: "true or false", int: "a whole number", float: "a number"}
-        right = wanted.get(kind, "whole numbers, as 512,512")
+        right = {
+            bool: "true or false",
+            int: "a whole number",
+            float: "a number",
+            tuple[int, ...]: "whole numbers, as 512,512",
+            tuple[float, ...]: "numbers, as 0,0.5,1",
+        }[kind]
         raise ConfigError(f"{key} = {value!r} is not possible: it must be {right}") from None
+
+
+def _number(value: Any) -> float:
+    """Return `value` as a float; raise ValueError or TypeError if it is none, as true and false are none."""
+    if isinstance(value, bool):
+        raise TypeError
+    return float(value)
 
 
 def _whole(value: Any) -> int:

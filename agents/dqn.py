@@ -49,7 +49,8 @@ def build_network(config: Config, obs_shape: Sequence[int], actions: int) -> QNe
     """Return the Q-network that `config` describes for observations of `obs_shape` and `actions` actions."""
     body: MLP | CNN | Impala
     if len(obs_shape) != 3 or config.body == "mlp":
-        body = MLP(int(torch.Size(obs_shape).numel()), config.mlp_hidden, layer_norm=config.layer_norm)
+        numbers = int(torch.Size(obs_shape).numel())
+        body = MLP(numbers, config.mlp_hidden, layer_norm=config.layer_norm, knots=config.knots)
     elif config.body == "nature":
         image = (obs_shape[0], obs_shape[1], obs_shape[2])
         body = CNN(image, nature_layers(config.width), layer_norm=config.layer_norm)

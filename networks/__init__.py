@@ -1,6 +1,7 @@
 """What thinks: bodies turn observations into features, heads turn features into expectations or probabilities."""
 
 from .cnn import CNN, NATURE, ConvLayer, nature_layers
+from .hats import HatFunctions
 from .heads import ActionHead, CategoricalHead, EnsembleHead, ExpectationHead, ProbabilityHead, QuantileHead
 from .impala import Impala
 from .layers import NoisyLinear, resample_noise, silence_noise
@@ -16,6 +17,7 @@ __all__ = [
     "ConvLayer",
     "EnsembleHead",
     "ExpectationHead",
+    "HatFunctions",
     "Impala",
     "NoisyLinear",
     "ProbabilityHead",

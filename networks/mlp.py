@@ -6,6 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from .hats import HatFunctions
 from .layers import cast_input
 
 
@@ -14,6 +15,7 @@ class MLP(nn.Module):
 
     Whatever shape one input has, it is flattened to `in_features` numbers. uint8 inputs are divided by 255, others
     taken as they are. With `layer_norm`, a LayerNorm stands before every activation (as in PQN, Gallici et al. 2024).
+    With `knots`, the first layer sees each number as HatFunctions of these, and len(knots) times as many inputs.
     Without hidden layers the body is the identity; under a ProbabilityHead that is logistic regression.
     Weights start as PyTorch starts them, U(-1/sqrt(in), 1/sqrt(in)).
     """
@@ -25,10 +27,12 @@ class MLP(nn.Module):
         *,
         activation: Callable[[], nn.Module] = nn.ReLU,
         layer_norm: bool = False,
+        knots: Sequence[float] = (),
     ) -> None:
         """Build one layer for each width in `hidden`; raise ValueError if a width is not positive."""
         super().__init__()
-        widths = [in_features, *hidden]
+        self.coding = HatFunctions(knots) if knots else nn.Identity()
+        widths = [in_features * max(len(knots), 1), *hidden]
         if min(widths) < 1:
             raise ValueError(f"every layer needs at least one neuron, but the widths are {widths}")
         layers: list[nn.Module] = []
@@ -46,5 +50,5 @@ class MLP(nn.Module):
         features = cast_input(self.layers, x.flatten(1))
         if x.dtype == torch.uint8:
             features = features / 255
-        outputs: Tensor = self.layers(features)
+        outputs: Tensor = self.layers(self.coding(features))
         return outputs

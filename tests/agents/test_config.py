@@ -95,6 +95,9 @@ def test_the_targets_period_goes_from_its_first_value_to_its_last_and_stays(firs
         ("hidden", "(512, 256)", (512, 256)),
         ("hidden", "[512]", (512,)),
         ("hidden", "512,", (512,)),
+        ("knots", "0,.5,1e1", (0.0, 0.5, 10.0)),
+        ("knots", [0, 0.25], (0.0, 0.25)),
+        ("knots", "", ()),
         ("hidden", "", ()),
         ("hidden", "()", ()),
         ("hidden", [3, 2], (3, 2)),
@@ -129,6 +132,9 @@ def test_a_setting_is_understood_as_typed_and_as_a_user_writes_it(key: str, valu
         ("hidden", 512, "whole numbers"),
         ("hidden", [1.5], "whole numbers"),
         ("hidden", [True], "whole numbers"),
+        ("knots", "0,x", "numbers, as 0,0.5,1"),
+        ("knots", [0.0, True], "numbers, as 0,0.5,1"),
+        ("knots", 1.0, "numbers, as 0,0.5,1"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused_with_the_right_kind(key: str, value: Any, wanted: str) -> None:
@@ -177,6 +183,9 @@ def test_a_value_of_the_wrong_kind_is_refused_with_the_right_kind(key: str, valu
         ("importance_end", 1.1),
         ("hidden", (512, 0)),
         ("mlp_hidden", (0,)),
+        ("knots", (1.0,)),
+        ("knots", (0.0, 1.0, 1.0)),
+        ("knots", (0.0, float("inf"))),
         ("atoms", 1),
         ("value_min", 10.0),
         ("value_min", float("-inf")),
@@ -249,7 +258,7 @@ def test_settings_make_a_new_config_and_leave_the_old_one() -> None:
 
 
 def test_a_config_survives_json() -> None:
-    config = Config(hidden=(5, 4), mlp_hidden=(), double=True, body="mlp", learning_rate=1 / 3)
+    config = Config(hidden=(5, 4), mlp_hidden=(), knots=(0.0, 0.1), double=True, body="mlp", learning_rate=1 / 3)
     read = json.loads(json.dumps(config.as_dict()))
     assert Config().with_settings(read) == config
 

@@ -90,6 +90,11 @@ def test_the_hidden_layers_are_those_asked_for() -> None:
     assert [m.out_features for m in network.modules() if isinstance(m, nn.Linear)] == [11, 7, 5, 3, 4]
 
 
+def test_with_knots_the_first_layer_of_an_mlp_sees_hats() -> None:
+    network = build_network(Config(mlp_hidden=(11,), hidden=(5,)).with_settings({"knots": "0,.5,1"}), (2,), 4)
+    assert [m.in_features for m in network.modules() if isinstance(m, nn.Linear)] == [6, 11, 5]
+
+
 @pytest.mark.parametrize(
     ("body", "shape"),
     [("nature", (4, 84, 84)), ("impala", (4, 21, 21)), ("mlp", (7,))],

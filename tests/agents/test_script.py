@@ -24,6 +24,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "categorical": {"distribution": "categorical", "atoms": 11},
     "ensemble": {"distribution": "ensemble", "members": 3, "dueling": True},
     "bfloat16": {"precision": "bfloat16", "dueling": True, "max_grad_norm": 10},
+    "knots": {"knots": "0,.4,.5,1", "layer_norm": True},
 }
 
 
