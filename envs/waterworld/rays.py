@@ -54,11 +54,15 @@ def near(layout: Layout, x: Tensor, y: Tensor, item_x: Tensor, item_y: Tensor, i
 
     """
     off_x, off_y = item_x - x[:, None], item_y - y[:, None]
-    # The original sees an item at most two radii too far to the right, and only if that point is within reach.
-    limit = (layout.reach + 2 * RADIUS) ** 2 + RADIUS**2
-    close = off_x * off_x + off_y * off_y < limit
+    close = off_x * off_x + off_y * off_y < farthest(layout)
     place = (close & (item_kind > 0)).view(-1).nonzero()[:, 0]
     return Near(place // item_x.shape[1], place, off_x.view(-1)[place], off_y.view(-1)[place])
+
+
+def farthest(layout: Layout) -> float:
+    """Return the square of the distance, px, from which on no eye sees an item."""
+    # The original sees an item at most two radii too far to the right, and only if that point is within reach.
+    return (layout.reach + 2 * RADIUS) ** 2 + RADIUS**2
 
 
 class Eyes:

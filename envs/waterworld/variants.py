@@ -17,13 +17,18 @@ from .state import EMPTY
 def core_of(variant: str, keys: Tensor, *, dtype: torch.dtype = torch.float32) -> Core:
     """Return a world of `variant` for each of `keys` (N,) int64; raise WorldError for an unknown one.
 
-    On a GPU that has kernels for it, in its dtype, they compute it.
+    On a GPU that has kernels for it, in its dtype, they compute it; on a CPU, NumPy where it is the faster one.
     """
     layout = layout_of(variant)
     if layout is RLDEMO and dtype == torch.float32 and has_kernels(keys.device):
         from .kernels.rldemo import FusedRLDemo  # here: without a GPU nobody needs Triton
 
         return FusedRLDemo(layout, keys, dtype=dtype)
+    if layout is RLDEMO and keys.device.type == "cpu":
+        from .host import MOST, HostRLDemo  # here: it is made of what stands below
+
+        if len(keys) <= MOST:
+            return HostRLDemo(layout, keys, dtype=dtype)
     return (RLDemo if layout is RLDEMO else ReinforceJS)(layout, keys, dtype=dtype)
 
 
