@@ -41,6 +41,7 @@ class Config:
     # The target
     discount: float = 0.99  # gamma, per step
     n_step: int = 1  # rewards summed before the bootstrap
+    watkins_tolerance: float = 0.0  # returns end before actions that are this far behind the best; 0: they go on anyway
     double: bool = False
     target_period_updates: int = 2_000  # updates between copies to the target network ...
     target_period_first: int = 0  # ... and between the first ones; 0 is the same from the start
@@ -120,6 +121,7 @@ class Config:
             "learning_rate_end",
             "target_period_first",
             "exploration_exponent",
+            "watkins_tolerance",
         ):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name in (

@@ -42,7 +42,7 @@ from .losses import (
 )
 from .optimiser import Optimiser
 from .policy import Policy
-from .replay import Batch
+from .replay import Batch, Departs
 
 
 def build_network(config: Config, obs_shape: Sequence[int], actions: int) -> QNetwork:
@@ -157,6 +157,20 @@ class DQN:
     def act_silently(self, obs: Tensor, epsilon: float) -> Tensor:
         """Return actions as `act` does, with the noise as it stands: after `silence`, without any."""
         return self.policy.act_silently(obs, epsilon)
+
+    @property
+    def departs(self) -> Departs | None:
+        """Whether the agent would not have done what was done, for `Replay.sample`; None where returns go on anyway.
+
+        Soft Watkins' Q(lambda) (Kapturowski et al. 2022), with an absolute tolerance: what a return of several steps
+        tells of its first action is true for this agent only as far as it would go on likewise. It would not where an
+        action is held to be further behind the best than `watkins_tolerance`; within that it may be a matter of taste.
+        """
+        return self._departs if self.config.watkins_tolerance else None
+
+    def _departs(self, obs: Tensor, action: Tensor) -> Tensor:
+        """Return whether actions (M,) are none that the agent would take in `obs` (M, *obs_shape), (M,) bool."""
+        return choose(behind(self.q_values(obs)), action) > self.config.watkins_tolerance
 
     def learn(self, batch: Batch) -> Tensor:
         """Take one gradient step on `batch`; return its new priorities (B,): |TD error|, or the cross entropy."""

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from .replay import Batch, Replay
+from .ledger import Transitions
+from .replay import Departs, Lens, Replay
 
 
 class Counterpart(Protocol):
@@ -30,7 +31,8 @@ class RelabellingReplay(Replay):
     only what was seen and what it brought are told anew. As in hindsight experience replay (Andrychowicz et al. 2017),
     which tells anew what the goal was, and counterfactual data augmentation (Pitis et al. 2020).
 
-    A transition's actions stay those that were taken, so n-step returns are those of somebody who does not avoid it.
+    A transition's actions stay those that were taken, so n-step returns are those of somebody who does not avoid it,
+    unless they end where the agent departs from them (`departs` of `sample`).
     Where both worlds look alike at first, nobody could know better, and they would only spoil what is expected there:
     such transitions stay as they are.
 
@@ -46,25 +48,30 @@ class RelabellingReplay(Replay):
         super().__init__(*args, **settings)
         self._counterpart, self._share = counterpart, share
         self._columns = torch.tensor(counterpart.columns, device=self.device)
-        self._back = torch.arange(self.n_step, device=self.device) * self.num_envs  # slots from a window's first step
-        self._factors = self.discount ** torch.arange(self.n_step, device=self.device)
 
-    def sample(self, size: int, importance_exponent: float | Tensor = 0.0, count: int = 1) -> Batch:
-        """Return what Replay.sample does, a share of it relabelled."""
-        batch = super().sample(size, importance_exponent, count)
-        obs = batch.obs[..., self._columns]
-        drawn = torch.rand(size * count, device=self.device, generator=self.generator) < self._share
-        told_anew = drawn & (obs != batch.obs).flatten(1).any(1)
-        rows = told_anew.view(-1, *[1] * len(self.obs_shape))
-        return batch._replace(
-            obs=torch.where(rows, obs, batch.obs),
-            reward=torch.where(told_anew, self._rewarded_otherwise(batch.index), batch.reward),
-            next_obs=torch.where(rows, batch.next_obs[..., self._columns], batch.next_obs),
-        )
+    def _tell(self, index: Tensor, departs: Departs | None) -> tuple[Tensor, Transitions, Tensor]:
+        """Return the transitions that start in the slots `index` (B,), a share of them relabelled."""
+        return self._retell(index, departs)
 
-    def _rewarded_otherwise(self, start: Tensor) -> Tensor:
-        """Return the counterpart's sums of discounted rewards, (B,), in the windows that begin at the slots `start`."""
-        reward = self.ledger.reward.view(-1)
-        slots = (start[:, None] + self._back) % len(reward)
-        inside = self._back < self.ledger.following.ring.slots.view(-1)[start][:, None]
-        return (self._counterpart.reward(reward[slots]) * self._factors * inside).sum(1)
+    def _lens(self, obs: Tensor) -> Lens:
+        """Return how transitions that start from `obs` (B, *obs_shape) are seen, a share of them relabelled."""
+        drawn = torch.rand(len(obs), device=self.device, generator=self.generator) < self._share
+        told_anew = drawn & (obs[..., self._columns] != obs).flatten(1).any(1)
+        return Relabelled(self._counterpart, self._columns, told_anew)
+
+
+class Relabelled:
+    """A lens that shows some of B transitions as a counterpart of their world would have lived them."""
+
+    def __init__(self, counterpart: Counterpart, columns: Tensor, told_anew: Tensor) -> None:
+        """Show those at which `told_anew` (B,) bool is true; `columns` (D,) int64 are the counterpart's."""
+        self._counterpart, self._columns, self._told_anew = counterpart, columns, told_anew
+
+    def obs(self, obs: Tensor) -> Tensor:
+        """Return observations, (B, ..., D)."""
+        rows = self._told_anew.view(-1, *[1] * (obs.dim() - 1))
+        return torch.where(rows, obs[..., self._columns], obs)
+
+    def reward(self, reward: Tensor) -> Tensor:
+        """Return the rewards of single steps, (B, n)."""
+        return torch.where(self._told_anew[:, None], self._counterpart.reward(reward), reward)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from .frame_ring import FrameRing, ObservePairs, observe_pairs
-from .ledger import Ledger
+from .ledger import Ledger, Transitions
 from .priorities import Priorities
+
+Departs = Callable[[Tensor, Tensor], Tensor]
+"""Whether an agent would not have done what was done: (M,) bool of observations (M, *obs_shape) and actions (M,)."""
 
 
 class Batch(NamedTuple):
@@ -27,6 +30,31 @@ class Batch(NamedTuple):
     def split(self, size: int) -> list[Batch]:
         """Return the batches of `size` that stand in it one after the other, as views."""
         return [Batch(*parts) for parts in zip(*(torch.split(field, size) for field in self), strict=True)]
+
+
+class Lens(Protocol):
+    """How what happened in B transitions is seen."""
+
+    def obs(self, obs: Tensor, /) -> Tensor:
+        """Return observations, (B, ..., *obs_shape)."""
+
+    def reward(self, reward: Tensor, /) -> Tensor:
+        """Return the rewards of single steps, (B, n)."""
+
+
+class AsItWas:
+    """A lens that changes nothing."""
+
+    def obs(self, obs: Tensor) -> Tensor:
+        """Return `obs`."""
+        return obs
+
+    def reward(self, reward: Tensor) -> Tensor:
+        """Return `reward`."""
+        return reward
+
+
+AS_IT_WAS = AsItWas()
 
 
 class Replay:
@@ -92,6 +120,8 @@ class Replay:
             rows, num_envs, obs_shape, dtype=obs_dtype, stack=stack, device=self.device, pinned=pinned
         )
         self._observe = observe
+        self._ahead = torch.arange(n_step, device=self.device) * num_envs  # slots from a window's first step
+        self._powers = discount ** torch.arange(n_step + 1, device=self.device)
         self.ledger = ledger(
             rows,
             num_envs,
@@ -145,7 +175,13 @@ class Replay:
         self.ledger.add(action, reward, terminated, truncated, life_lost)
         self._unbroken += 1
 
-    def sample(self, size: int, importance_exponent: float | Tensor = 0.0, count: int = 1) -> Batch:
+    def sample(
+        self,
+        size: int,
+        importance_exponent: float | Tensor = 0.0,
+        count: int = 1,
+        departs: Departs | None = None,
+    ) -> Batch:
         """Return `size` transitions drawn by priority, with replacement; or `count` such batches, one after the other.
 
         Args:
@@ -153,23 +189,58 @@ class Replay:
             importance_exponent: beta of Schaul et al. 2016; 0 leaves all weights at 1. A scalar on the device may
                 change while the sampling is a captured graph.
             count: of batches. Each alone is stratified as a single one would be, and its weights are too.
+            departs: where a return ends before its n steps are through: at the first action, after the transition's
+                own, which it holds to be none of the agent's (soft Watkins, see `DQN.departs`). None goes on.
 
         """
         total = size * count
         index = self.ledger.priorities.sample(total, self.generator)
         if count > 1:
             index = index.view(size, count).t().reshape(total)  # all of the strata to each of the batches
-        action, reward, discount, end = self.ledger.at(index)
-        obs, next_obs = self._observe(self._ring, self.ledger.age, index, end)
+        obs, transitions, next_obs = self._tell(index, departs)
         return Batch(
             obs=obs,
-            action=action,
-            reward=reward,
-            discount=discount,
+            action=transitions.action,
+            reward=transitions.reward,
+            discount=transitions.discount,
             next_obs=next_obs,
             weight=self._weight(index, importance_exponent, size),
             index=index,
         )
+
+    def _tell(self, index: Tensor, departs: Departs | None) -> tuple[Tensor, Transitions, Tensor]:
+        """Return the transitions that start in the slots `index` (B,), between what is seen first and last."""
+        if departs is None or self.n_step == 1:
+            transitions = self.ledger.at(index)
+            obs, next_obs = self._observe(self._ring, self.ledger.age, index, transitions.end)
+            return obs, transitions, next_obs
+        return self._retell(index, departs)
+
+    def _retell(self, index: Tensor, departs: Departs | None) -> tuple[Tensor, Transitions, Tensor]:
+        """Return the same, step by step: returns are summed anew, as they are seen now and as far as they go now."""
+        ledger, ring, age = self.ledger, self._ring, self.ledger.age
+        action, _, discount, end = ledger.at(index)
+        slots = (index[:, None] + self._ahead) % ring.slots  # (B, n), of all steps that a window may have
+        length = ledger.following.ring.slots.view(-1)[index] // self.num_envs
+        inner = slots[:, 1:] if departs is not None else slots[:, :0]
+        obs, then = self._observe(ring, age, index, inner.reshape(-1))
+        lens = self._lens(obs)
+        steps = length
+        if departs is not None:
+            then = lens.obs(then.view(*inner.shape, *self.obs_shape)).flatten(0, 1)
+            stays = ~departs(then, ledger.action.view(-1)[inner.reshape(-1)]).view(inner.shape)
+            steps = torch.minimum(length, 1 + stays.int().cumprod(1).sum(1))
+            # A terminal's discount is 0, and nothing else in a window's is.
+            discount = torch.where(steps < length, self._powers[steps], discount)
+            end = (index + steps * self.num_envs) % ring.slots
+        inside = self._ahead < (steps * self.num_envs)[:, None]
+        reward = (lens.reward(ledger.reward.view(-1)[slots]) * self._powers[:-1] * inside).sum(1)
+        next_obs, _ = self._observe(ring, age, end, end[:0])
+        return lens.obs(obs), Transitions(action, reward, discount, end), lens.obs(next_obs)
+
+    def _lens(self, obs: Tensor) -> Lens:
+        """Return how transitions that start from `obs` (B, *obs_shape) are seen: as they were."""
+        return AS_IT_WAS
 
     def _weight(self, index: Tensor, importance_exponent: float | Tensor, size: int) -> Tensor:
         """Return the importance weights of slots in batches of `size`: (N p)^-beta over its largest in the batch."""

@@ -43,7 +43,7 @@ def update(
     on a number in them: it can be captured as a graph. Then the two numbers are scalars on the device, which may be
     set anew between two replays of the graph. `learn` does what `DQN.learn` does, if that itself is not to.
     """
-    batch = replay.sample(batch_size, importance_exponent)
+    batch = replay.sample(batch_size, importance_exponent, departs=agent.departs)
     sampled = perf_counter()
     agent.optimiser.set_learning_rate(learning_rate)
     replay.update(batch.index, (learn or agent.learn)(batch))
@@ -135,8 +135,10 @@ def _reward_and_ahead(agent: DQN, pool: Batch) -> list[Tensor]:
 
 def poolable(config: Config) -> bool:
     """Return whether updates may share a sample and a pass: nothing in them depends on the update before but by Q."""
+    if config.priority_exponent or config.watkins_tolerance:  # what is drawn, or how far it goes, is asked of Q
+        return False
     # And not where networks are compiled, which happens anew for each number of observations in a pass.
-    return config.priority_exponent == 0.0 and not config.noisy and not config.compile
+    return not config.noisy and not config.compile
 
 
 def eager_updates(agent: DQN, replay: Replay, config: Config) -> Updates:

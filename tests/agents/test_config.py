@@ -183,6 +183,7 @@ def test_a_value_of_the_wrong_kind_is_refused_with_the_right_kind(key: str, valu
         ("importance_end", 1.1),
         ("hidden", (512, 0)),
         ("mlp_hidden", (0,)),
+        ("watkins_tolerance", -0.1),
         ("knots", (1.0,)),
         ("knots", (0.0, 1.0, 1.0)),
         ("knots", (0.0, float("inf"))),

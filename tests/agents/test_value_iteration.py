@@ -158,3 +158,10 @@ def test_q_of_several_steps_equals_the_fixed_point_of_their_returns() -> None:
     exact = mdp.solution(n_step=3)
     assert np.abs(exact - mdp.solution()).max() > 0.1  # later actions are random and no longer the best
     assert np.abs(learned(mdp, limit=10**9, n_step=3) - exact).max() < 0.035
+
+
+def test_q_of_several_steps_that_end_where_the_agent_departs_equals_exact_value_iteration() -> None:
+    mdp = MDP.drawn(1)
+    learnt = learned(mdp, limit=10**9, n_step=3, watkins_tolerance=1e-6)
+    assert np.abs(learnt - mdp.solution()).max() < 0.035
+    assert np.abs(learnt - mdp.solution(n_step=3)).max() > 0.1
