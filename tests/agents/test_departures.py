@@ -76,7 +76,7 @@ def test_a_return_ends_before_the_first_later_action_that_is_none_of_the_agents(
 
 
 def test_who_is_asked_sees_each_later_step_and_what_was_done_there() -> None:
-    asked = []
+    asked: list[tuple[int, int, int]] = []
 
     def ask(obs: Tensor, action: Tensor) -> Tensor:
         asked.extend(zip(obs[:, 0].int().tolist(), (obs[:, 1] - 100).int().tolist(), action.tolist(), strict=True))
