@@ -304,10 +304,10 @@ def test_epsilon_beta_and_the_learning_rate_are_those_of_the_step() -> None:
         actions: Tensor = act(obs, epsilon)
         return actions
 
-    def sample_spy(size: int, importance_exponent: float) -> Batch:
+    def sample_spy(size: int, importance_exponent: float, **others: Any) -> Batch:
         assert size == 16
         seen["beta"].append((run.progress.step, importance_exponent))
-        return sample(size, importance_exponent)
+        return sample(size, importance_exponent, **others)
 
     def rate_spy(learning_rate: float) -> None:
         seen["rate"].append((run.progress.step, learning_rate))
