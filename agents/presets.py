@@ -114,6 +114,10 @@ WATERWORLD = replace(  # a world that never ends: about 1 a step, apples and poi
     checkpoint_steps=50_000,
 )
 
+WATERWORLD_REINFORCEJS = replace(  # five times as many numbers, of which some are velocities: as they are
+    WATERWORLD, knots=(), watkins_tolerance=0.0, relabel_share=0.0, num_envs=2, steps_per_update=16.0
+)
+
 PRESETS: dict[str, tuple[Config, str, str]] = {  # name -> (config, parent, one line)
     "dqn": (DQN, "", "Q-learning with modern Adam settings (Mnih 2015, as tuned in Dopamine)"),
     "nature": (NATURE, "dqn", "the settings of the Nature paper (Mnih 2015)"),
@@ -123,6 +127,7 @@ PRESETS: dict[str, tuple[Config, str, str]] = {  # name -> (config, parent, one 
     "fast-gpu": (FAST_GPU, "fast", "the same with the worlds of a GPU: 64"),
     "control": (CONTROL, "double", "small networks for CartPole and its like"),
     "waterworld": (WATERWORLD, "control", "a window of eight observations and raw rewards, for Waterworld"),
+    "waterworld-reinforcejs": (WATERWORLD_REINFORCEJS, "waterworld", "the same for its sibling with thirty eyes"),
 }
 
 

@@ -35,7 +35,7 @@ def conclude(run: Run, episodes: int | None, as_json: bool, **options: Any) -> d
     if episodes is None:
         from ..envs.catalogue import find
 
-        episodes = usual(find(run.settings.env).kind).episodes
+        episodes = usual(find(run.settings.env)).episodes
     result = measure(run, episodes, **options)
     run.record("evaluation", **result)
     print(json.dumps({"kind": "evaluation", **result}) if as_json else "\n".join(sentences(result)), flush=True)

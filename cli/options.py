@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import rich_click as click
 
 from .errors import CommandError
+
+if TYPE_CHECKING:  # as the options are listed without it
+    from ..envs.catalogue import Found
 
 
 class Count(click.ParamType[int]):
@@ -50,12 +53,16 @@ class Usual(NamedTuple):
 
 
 # Episodes of Waterworld are 10,000 steps long: ten of them are as many as several hundred elsewhere.
-USUAL = {"atari": Usual("fast", 100), "waterworld": Usual("waterworld", 10)}
+USUAL = {  # by a world's id or its kind
+    "atari": Usual("fast", 100),
+    "Waterworld": Usual("waterworld", 10),
+    "Waterworld-reinforcejs": Usual("waterworld-reinforcejs", 10),
+}
 
 
-def usual(kind: str) -> Usual:
-    """Return what is usual for a kind of world, as the catalogue names it."""
-    return USUAL.get(kind, Usual("control", 100))
+def usual(found: Found) -> Usual:
+    """Return what is usual for a world that the catalogue has found."""
+    return USUAL.get(found.id) or USUAL.get(found.kind, Usual("control", 100))
 
 
 def computing_device(device: str | None) -> str:

@@ -239,7 +239,7 @@ def _new_run(
     found = find(env)
     settings = dict(sets) if isinstance(sets, dict) else split_settings(sets)
     computing = computing_device(device)
-    base = preset_name or usual(found.kind).preset
+    base = preset_name or usual(found).preset
     if base == "fast" and computing.startswith("cuda"):
         base = "fast-gpu"
     config = preset(base)

@@ -13,9 +13,13 @@ from rlrun.agents.presets import preset
 from rlrun.cli import evaluate as evaluations
 from rlrun.cli.errors import USAGE, run
 from rlrun.cli.main import cli
+from rlrun.cli.options import usual
 from rlrun.cli.player import load
 from rlrun.cli.run import Run, Settings
 from rlrun.cli.watch import watch
+from rlrun.envs.catalogue import find
+from rlrun.envs.waterworld.layout import LAYOUTS
+from rlrun.envs.waterworld.spaces import observation_space
 
 SMALL = {"learning_starts": 100, "checkpoint_steps": 200, "replay_capacity": 2_000, "num_envs": 4, "batch_size": 16}
 
@@ -78,3 +82,20 @@ def test_an_evaluation_has_as_many_episodes_as_is_usual_for_its_world(
     evaluations.conclude(run, None, True)
     evaluations.conclude(run, 3, True)
     assert asked == [episodes, 3]
+
+
+@pytest.mark.parametrize("variant", LAYOUTS)
+def test_a_variants_usual_preset_tells_all_that_the_world_shows_apart(variant: str) -> None:
+    found = find(LAYOUTS[variant].name)
+    config = preset(usual(found).preset)
+    assert config.window > 1
+    space = observation_space(LAYOUTS[variant])
+    if config.knots:  # beyond them numbers look alike
+        assert config.knots[0] <= space.low.min()
+        assert config.knots[-1] >= space.high.max()
+
+
+def test_worlds_of_other_kinds_have_the_usual_preset_of_their_kind() -> None:
+    assert [usual(find(name)).preset for name in ("Waterworld", "Pong", "CartPole-v1")] == [
+        "waterworld", "fast", "control",
+    ]  # fmt: skip
