@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rlrun.agents.architecture import build_network
 from rlrun.agents.config import Config
-from rlrun.agents.dqn import build_network
 from rlrun.networks import NoisyLinear
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..agents import checkpoint as checkpoints
+from ..agents.architecture import build_network
 from ..agents.config import Config, nearest
-from ..agents.dqn import build_network
 from ..networks.classifier import Classifier, build_classifier, classifier_on, coarsen
 from ..networks.fit import predict
 from .errors import ENVIRONMENT, CommandError

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from rlrun.agents.architecture import build_network
 from rlrun.agents.config import Config
-from rlrun.agents.dqn import DQN, build_network
+from rlrun.agents.dqn import DQN
 from rlrun.agents.replay import Batch, Replay
 from rlrun.networks import CNN, MLP, CategoricalHead, EnsembleHead, ExpectationHead, Impala, NoisyLinear
 
