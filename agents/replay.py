@@ -197,7 +197,8 @@ class Replay:
         index = self.ledger.priorities.sample(total, self.generator)
         if count > 1:
             index = index.view(size, count).t().reshape(total)  # all of the strata to each of the batches
-        obs, transitions, next_obs = self._tell(index, departs)
+        # A return of one step has no later action to ask about.
+        obs, transitions, next_obs = self._tell(index, departs if self.n_step > 1 else None)
         return Batch(
             obs=obs,
             action=transitions.action,
@@ -210,7 +211,7 @@ class Replay:
 
     def _tell(self, index: Tensor, departs: Departs | None) -> tuple[Tensor, Transitions, Tensor]:
         """Return the transitions that start in the slots `index` (B,), between what is seen first and last."""
-        if departs is None or self.n_step == 1:
+        if departs is None:
             transitions = self.ledger.at(index)
             obs, next_obs = self._observe(self._ring, self.ledger.age, index, transitions.end)
             return obs, transitions, next_obs
@@ -221,7 +222,7 @@ class Replay:
         ledger, ring, age = self.ledger, self._ring, self.ledger.age
         action, _, discount, end = ledger.at(index)
         slots = (index[:, None] + self._ahead) % ring.slots  # (B, n), of all steps that a window may have
-        length = ledger.following.ring.slots.view(-1)[index] // self.num_envs
+        length = (end - index) % ring.slots // self.num_envs
         inner = slots[:, 1:] if departs is not None else slots[:, :0]
         obs, then = self._observe(ring, age, index, inner.reshape(-1))
         lens = self._lens(obs)
