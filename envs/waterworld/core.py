@@ -11,7 +11,8 @@ from torch import Tensor
 from . import chance
 from .episodes import Episodes, Outcome
 from .layout import AGEING_CHANCE, AGEING_PERIOD, MARGIN, OLD, SPAWN_CHANCE, SPAWN_PERIOD, Layout
-from .rays import APPLE, POISON, Eyes, Near, Sight, look, near
+from .neighbours import Near
+from .rays import APPLE, POISON, Eyes, Sight, look
 from .state import EMPTY, Arrivals, Brought, Events, State, Tick
 
 AGEING, SPAWNING, BIRTH = range(3)  # what numbers are drawn for
@@ -85,7 +86,7 @@ class Core(ABC):
         state.clock += 1
         collided = self._move(actions)
         items = self._near()
-        meals = items.where(self._touched(items))
+        meals = self._meals(items)
         food = state.item_kind.view(-1)[meals.place]
         state.item_kind.view(-1)[meals.place] = EMPTY
         vanished = self._aged() if events is None else events.vanishing
@@ -125,20 +126,20 @@ class Core(ABC):
         """Move the agents; return whether a wall stopped them, (N,) bool."""
 
     @abstractmethod
-    def _touched(self, items: Near) -> Tensor:
-        """Return which of the items near them the agents eat, (P,) bool."""
+    def _near(self) -> Near:
+        """Return which items are near which agents."""
+
+    @abstractmethod
+    def _meals(self, items: Near) -> Near:
+        """Return which of the items near them the agents eat."""
 
     @abstractmethod
     def _move_items(self, items: Near) -> Near:
-        """Move all items; return those near the agents, given who was near before."""
+        """Move all items; return those near the agents, given which were near before."""
 
     @abstractmethod
     def _walking_reward(self, actions: Tensor, before: Sight) -> tuple[Tensor, Tensor]:
         """Return what the agents get for where they are and where they go, each (N,)."""
-
-    def _near(self) -> Near:
-        state = self.state
-        return near(self.layout, state.x, state.y, state.item_x, state.item_y, state.item_kind)
 
     def _nearness(self) -> Tensor:
         """Return what each eye says, (N, E, 3): of the kind of thing that it sees the distance, 1 for the others."""
@@ -146,10 +147,16 @@ class Core(ABC):
         share = self.sight.distance / self.layout.reach  # 1 where nothing is seen
         return seen.scatter(2, self.sight.kind.clamp(min=0)[..., None], share[..., None])
 
+    def _due(self, period: int) -> Tensor:
+        """Return the worlds in which it is time for what happens every `period` ticks, (M,) int64."""
+        return (self.state.clock % period == 0).nonzero()[:, 0]
+
     def _aged(self) -> Tensor:
         """Return the places of items that vanish on this tick, (V,)."""
         state = self.state
-        rows = (state.clock % AGEING_PERIOD == 0).nonzero()[:, 0]
+        rows = self._due(AGEING_PERIOD)
+        if not len(rows):
+            return rows
         old = (state.clock[rows, None] - state.item_born[rows] > OLD) & (state.item_kind[rows] != EMPTY)
         row, slot = old.nonzero().unbind(1)
         if len(row):
@@ -161,17 +168,21 @@ class Core(ABC):
     def _spawned(self) -> Arrivals:
         """Return the items that appear on this tick."""
         state = self.state
-        rows = (state.clock % SPAWN_PERIOD == 0).nonzero()[:, 0]
-        if len(rows):
-            draw = chance.uniform(self.keys[rows], state.clock[rows], SPAWNING, 1)[:, 0]
-            has_room = (state.item_kind[rows] == EMPTY).any(1)
-            rows = rows[(draw < SPAWN_CHANCE) & has_room]
+        rows = self._due(SPAWN_PERIOD)
+        if not len(rows):
+            none = state.x[:0]
+            return Arrivals(rows, rows, none, none, none, none)
+        draw = chance.uniform(self.keys[rows], state.clock[rows], SPAWNING, 1)[:, 0]
+        has_room = (state.item_kind[rows] == EMPTY).any(1)
+        rows = rows[(draw < SPAWN_CHANCE) & has_room]
         new = self._new_items(self.keys[rows], state.clock[rows], BIRTH, 1)
         return Arrivals(rows, *(column[:, 0] for column in new))
 
     def _place(self, new: Arrivals) -> Near:
         """Put each new item in the first empty slot of its world; return them as their agents' neighbours."""
         state, rows = self.state, new.world
+        if not len(rows):
+            return Near(rows, rows, new.x, new.y)
         slot = (state.item_kind[rows] == EMPTY).to(torch.uint8).argmax(1)
         place = rows * self.layout.items + slot
         for column, value in (

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .layout import AGEING_PERIOD, RADIUS, SPAWN_PERIOD, TURN
-from .rays import APPLE, NOTHING, WALL, Near, Sight, farthest
+from .layout import RADIUS, TURN
+from .neighbours import Near, farthest
+from .rays import APPLE, NOTHING, WALL, Sight
 from .state import EMPTY, Events, Tick
 from .variants import RLDemo
 
@@ -46,29 +47,25 @@ class HostRLDemo(RLDemo):
             collided = self._move(actions)
             apples, poisons = torch.zeros(2, worlds, dtype=torch.int64)
             offsets = self._offsets()
-            meals = self._meals(*offsets)
+            meals = self._eaten(*offsets)
             for place in meals.tolist():
                 eaten = apples if state.item_kind.view(-1)[place] == APPLE else poisons
                 eaten[place // self.layout.items] += 1
                 state.item_kind.view(-1)[place] = EMPTY
-            vanished = meals[:0]
-            if events is not None:
-                vanished = events.vanishing
-            elif self._due(AGEING_PERIOD):
-                vanished = self._aged()
+            vanished = self._aged() if events is None else events.vanishing
             if len(vanished):
                 state.item_kind.view(-1)[vanished] = EMPTY
-            if events is not None or self._due(SPAWN_PERIOD):
-                self._place(self._spawned() if events is None else events.arrivals)
+            arrivals = self._spawned() if events is None else events.arrivals
+            if len(arrivals.world):
+                self._place(arrivals)
                 offsets = self._offsets()
             self.sight = self._seen(*offsets)
         digestion = apples * self.layout.apple + poisons * self.layout.poison
         walking = self._walking_reward(actions, before)
         return Tick(*walking, digestion.to(self.dtype), apples, poisons, collided, meals, vanished)
 
-    def _due(self, period: int) -> bool:
-        """Return whether it is time, in any world, for what happens every `period` ticks."""
-        return not (self.state.clock.numpy() % period).all()
+    def _due(self, period: int) -> Tensor:
+        return torch.from_numpy((self.state.clock.numpy() % period == 0).nonzero()[0])
 
     def looked(self, items: Near | None = None) -> Sight:
         """Return what all eyes see from where the agents stand now."""
@@ -78,7 +75,7 @@ class HostRLDemo(RLDemo):
     def _seen(self, off_x: Reals, off_y: Reals, square: Reals) -> Sight:
         """Return what all eyes see of walls, and of items at these offsets."""
         reach = self.layout.reach
-        sine, cosine = (column.numpy() for column in self._eyes.directions(self.state.angle))
+        sine, cosine = (rows.numpy().T.copy() for rows in self._eyes.directions(self.state.angle))
         wall = self._walls_ahead(sine * reach, cosine * reach)
         nothing = wall == inf
         sight = np.where(nothing, reach, wall * reach), np.where(nothing, NOTHING, WALL), np.full(wall.shape, -1)
@@ -140,7 +137,7 @@ class HostRLDemo(RLDemo):
         off_y = state.item_y.numpy() - state.y.numpy()[:, None]
         return off_x, off_y, off_x * off_x + off_y * off_y
 
-    def _meals(self, off_x: Reals, off_y: Reals, square: Reals) -> Tensor:
+    def _eaten(self, off_x: Reals, off_y: Reals, square: Reals) -> Tensor:
         """Return the places of the items that agents eat, (K,)."""
         state = self.state
         world, slot = ((square < (2 * RADIUS) ** 2) & (state.item_kind.numpy() != EMPTY)).nonzero()

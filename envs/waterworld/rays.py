@@ -1,36 +1,25 @@
 """Rays: what each eye of each agent meets first, among walls and items, in closed form.
 
-Most items and walls are out of reach of all eyes, and of those in reach most are where no eye looks. So pairs of an
-agent and a thing near it are chosen first, then the eyes that look towards it, and only what is left is worked out.
+Most items and walls are out of reach of all eyes, and of those in reach most are where no eye looks. So walls are
+looked up for each agent's pose, pairs of an agent and an item near it are chosen first and then the eyes that look
+towards it, and only what is left is worked out. Eyes come first in the tensors, (E, N): what is the same for all eyes
+of an agent then broadcasts over long rows.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .layout import RADIUS, TURN, Layout
+from .neighbours import Near
+from .outlook import Outlook
 
 NOTHING, WALL, APPLE, POISON = -1, 0, 1, 2
-
-
-class Near(NamedTuple):
-    """P pairs of an agent and an item near it, each (P,)."""
-
-    world: Tensor  # int64: the agent's row
-    place: Tensor  # int64: of the item in an (N, S) array laid flat
-    off_x: Tensor  # px from the agent to the item
-    off_y: Tensor
-
-    def where(self, mask: Tensor) -> Near:
-        """Return the pairs at which `mask` (P,) is true."""
-        return Near(*(column[mask] for column in self))
-
-    def plus(self, other: Near) -> Near:
-        """Return these pairs and those of `other`."""
-        return Near(*(torch.cat(pair) for pair in zip(self, other, strict=True)))
 
 
 class Sight(NamedTuple):
@@ -39,30 +28,6 @@ class Sight(NamedTuple):
     distance: Tensor  # px; the eyes' range where there is nothing
     kind: Tensor  # int64: NOTHING, WALL, APPLE or POISON
     place: Tensor  # int64: of the item seen in an (N, S) array laid flat, else -1
-
-
-def near(layout: Layout, x: Tensor, y: Tensor, item_x: Tensor, item_y: Tensor, item_kind: Tensor) -> Near:
-    """Return the pairs in which an eye of the agent could see the item, or more.
-
-    Args:
-        layout: the variant's numbers.
-        x: (N,) where the agents stand, as y, px.
-        y: (N,).
-        item_x: (N, S) as item_y: the items.
-        item_y: (N, S).
-        item_kind: (N, S) APPLE or POISON; 0 is an empty slot.
-
-    """
-    off_x, off_y = item_x - x[:, None], item_y - y[:, None]
-    close = off_x * off_x + off_y * off_y < farthest(layout)
-    place = (close & (item_kind > 0)).view(-1).nonzero()[:, 0]
-    return Near(place // item_x.shape[1], place, off_x.view(-1)[place], off_y.view(-1)[place])
-
-
-def farthest(layout: Layout) -> float:
-    """Return the square of the distance, px, from which on no eye sees an item."""
-    # The original sees an item at most two radii too far to the right, and only if that point is within reach.
-    return (layout.reach + 2 * RADIUS) ** 2 + RADIUS**2
 
 
 class Eyes:
@@ -74,14 +39,17 @@ class Eyes:
         angles = torch.tensor(layout.eye_angles, dtype=torch.float64)
         self.sine, self.cosine = angles.sin().to(device, dtype), angles.cos().to(device, dtype)  # (E,)
         self.walls = torch.tensor(layout.walls, dtype=dtype, device=device)  # (W, 4)
-        low_x, high_x = self.walls[:, 0::2].aminmax(dim=1)
-        low_y, high_y = self.walls[:, 1::2].aminmax(dim=1)
-        self.bounds = (low_x - layout.reach, high_x + layout.reach, low_y - layout.reach, high_y + layout.reach)
+
+    @cached_property
+    def outlook(self) -> Outlook:
+        """Which walls they may see."""
+        return Outlook(self.layout, self.walls.dtype, self.walls.device)
 
     def directions(self, angle: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the sine and the cosine, each (N, E), of where the eyes of agents with headings `angle` (N,) look."""
-        sine, cosine = angle.sin()[:, None], angle.cos()[:, None]
-        return sine * self.cosine + cosine * self.sine, cosine * self.cosine - sine * self.sine
+        """Return the sine and the cosine, each (E, N), of where the eyes of agents with headings `angle` (N,) look."""
+        sine, cosine = angle.sin(), angle.cos()
+        own_sine, own_cosine = self.sine[:, None], self.cosine[:, None]
+        return sine * own_cosine + cosine * own_sine, cosine * own_cosine - sine * own_sine
 
 
 def look(eyes: Eyes, x: Tensor, y: Tensor, angle: Tensor, items: Near, kinds: Tensor) -> Sight:
@@ -98,58 +66,67 @@ def look(eyes: Eyes, x: Tensor, y: Tensor, angle: Tensor, items: Near, kinds: Te
     """
     sine, cosine = eyes.directions(angle)
     reach = eyes.layout.reach
-    wall_ray, wall_u = _walls_hit(eyes, x, y, sine * reach, cosine * reach)
+    nearest_wall = _walls_hit(eyes.outlook, x, y, angle, sine * reach, cosine * reach).view(-1)
     item_ray, item_u, item_distance, item_place = _items_hit(eyes.layout, angle, sine, cosine, items)
 
-    nearest_wall = x.new_full((sine.numel(),), torch.inf).scatter_reduce_(0, wall_ray, wall_u, "amin")
     nearest = nearest_wall.scatter_reduce(0, item_ray, item_u, "amin")
-    nothing = nearest.isinf()
-    distance = (nearest * reach).masked_fill_(nothing, reach)
-    kind = nothing.long().neg_()  # NOTHING or WALL, so far
+    distance = nearest.clamp(max=1.0) * reach
+    kind = (nearest > 1.0).long().neg_()  # NOTHING or WALL, so far
     place = torch.full_like(kind, -1)
     # An item as near as a wall does not hide it.
-    first = ((item_u == nearest[item_ray]) & (item_u < nearest_wall[item_ray])).nonzero()[:, 0]
+    ahead = (item_u == nearest.index_select(0, item_ray)) & (item_u < nearest_wall.index_select(0, item_ray))
+    first = ahead.nonzero()[:, 0]
     ray, seen = item_ray[first], item_place[first]
     distance[ray] = item_distance[first]  # not along the ray: to the point where the original saw the item
     place[ray] = seen
     kind[ray] = kinds.view(-1)[seen].long()
-    return Sight(distance.view_as(sine), kind.view_as(sine), place.view_as(sine))
+    return Sight(distance.view_as(sine).t(), kind.view_as(sine).t(), place.view_as(sine).t())
 
 
 def crossed(x: Tensor, y: Tensor, step_x: Tensor, step_y: Tensor, walls: Tensor) -> Tensor:
-    """Return for M lines from (x, y) along (step_x, step_y), each (M,), whether they cross a wall: bool (M,)."""
-    u, v = _meeting(x[:, None], y[:, None], step_x[:, None], step_y[:, None], *walls.unbind(1))
-    return (_inside(u) & _inside(v)).any(1)
+    """Return for M lines from (x, y) along (step_x, step_y), each (M,), whether they cross a wall: bool (M,).
+
+    walls: (4, K, M) where those begin and end that each may cross, x1, y1, x2 and y2; (4, K, 1) if these are the same.
+    """
+    return (_meeting(x, y, step_x, step_y, *walls)[1] > 0).any(0)
 
 
-def _walls_hit(eyes: Eyes, x: Tensor, y: Tensor, ray_x: Tensor, ray_y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return of all hits of walls the ray's number (H,) and the share of the ray before it (H,)."""
-    low_x, high_x, low_y, high_y = eyes.bounds
-    across, down = x[:, None], y[:, None]
-    close = (across > low_x) & (across < high_x) & (down > low_y) & (down < high_y)
-    agent, wall = close.nonzero().unbind(1)
-    x1, y1, x2, y2 = eyes.walls[wall][:, :, None].unbind(1)
-    u, v = _meeting(x[agent][:, None], y[agent][:, None], ray_x[agent], ray_y[agent], x1, y1, x2, y2)
-    hit = (_inside(u) & _inside(v)).view(-1).nonzero()[:, 0]
-    count = ray_x.shape[1]
-    return agent[hit // count] * count + hit % count, u.view(-1)[hit]
+def _walls_hit(outlook: Outlook, x: Tensor, y: Tensor, angle: Tensor, ray_x: Tensor, ray_y: Tensor) -> Tensor:
+    """Return the share of each ray (ray_x, ray_y), (E, N), before the nearest wall; infinite without one."""
+    # Nearly all agents have a wall before them, a third a second one, few a third.
+    wall, *others = outlook.in_view(x, y, angle)
+    nearest = _wall_hit(x, y, ray_x, ray_y, outlook.ends(wall))
+    for wall in others:
+        agent = (wall != outlook.nowhere).nonzero()[:, 0]
+        if len(agent):
+            from_x, from_y, along_x, along_y = (t.index_select(-1, agent) for t in (x, y, ray_x, ray_y))
+            share = _wall_hit(from_x, from_y, along_x, along_y, outlook.ends(wall[agent]))
+            nearest.index_copy_(1, agent, torch.minimum(nearest.index_select(1, agent), share))
+    return nearest
+
+
+def _wall_hit(x: Tensor, y: Tensor, ray_x: Tensor, ray_y: Tensor, wall: Tensor) -> Tensor:
+    """Return the share of each ray, (E, M), before its agent's `wall` (4, M); infinite where it does not meet it."""
+    u, inside = _meeting(x, y, ray_x, ray_y, *wall)
+    # u where `inside` is above 0, else infinite, in arithmetic: a choice between two costs the processor ten times as
+    # much where it can't foresee it.
+    other = F.threshold(inside, 0.0, torch.inf) - inside
+    return torch.maximum(u, other).nan_to_num_(torch.inf, torch.inf, torch.inf)
 
 
 def _meeting(
     x: Tensor, y: Tensor, step_x: Tensor, step_y: Tensor, x1: Tensor, y1: Tensor, x2: Tensor, y2: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return the shares of the line (x, y) + u (step_x, step_y) and of the segment before they meet.
+    """Return the share of the line (x, y) + u (step_x, step_y) before it meets the segment, and whether it does.
 
-    They meet if both lie inside (0, 1). Those of parallels are infinite or no numbers.
+    It does where the second is above 0, which is how far this share and that of the segment are inside (0, 1). Those of
+    parallels are infinite or no numbers.
     """
     along_x, along_y = x2 - x1, y2 - y1
     from_x, from_y = x - x1, y - y1
     spread = along_y * step_x - along_x * step_y
-    return (along_x * from_y - along_y * from_x) / spread, (step_x * from_y - step_y * from_x) / spread
-
-
-def _inside(share: Tensor) -> Tensor:
-    return (share > 0) & (share < 1)
+    u, v = (along_x * from_y - along_y * from_x) / spread, (step_x * from_y - step_y * from_x) / spread
+    return u, torch.minimum(torch.minimum(u, v), 1 - torch.maximum(u, v))
 
 
 def _items_hit(
@@ -161,14 +138,15 @@ def _items_hit(
     the point that counts lies e = s + |s| beside the ray, where s is the item's own offset to the right.
     """
     pair, eye = _towards(layout, angle, items)
-    ray = items.world[pair] * layout.eyes + eye
-    off_x, off_y, sine, cosine = items.off_x[pair], items.off_y[pair], sine.view(-1)[ray], cosine.view(-1)[ray]
+    ray = eye * sine.shape[1] + items.world.index_select(0, pair)
+    off_x, off_y = items.off_x.index_select(0, pair), items.off_y.index_select(0, pair)
+    sine, cosine = sine.view(-1).index_select(0, ray), cosine.view(-1).index_select(0, ray)
     s = off_x * cosine - off_y * sine
     t = off_x * sine + off_y * cosine
     e = s + s.abs()
     # measured along the axis that the ray runs along more
     share = torch.where(sine.abs() > cosine.abs(), t + e * cosine / sine, t - e * sine / cosine) / layout.reach
-    hit = (_inside(share) & (s.abs() <= RADIUS)).nonzero()[:, 0]
+    hit = ((share > 0) & (share < 1) & (s.abs() <= RADIUS)).nonzero()[:, 0]
     return ray[hit], share[hit], (t * t + e * e).sqrt()[hit], items.place[pair[hit]]
 
 
@@ -191,4 +169,4 @@ def _towards(layout: Layout, angle: Tensor, items: Near) -> tuple[Tensor, Tensor
     count = (high.clamp_(max=layout.eyes - 1) - low + 1).clamp_(min=0).long()
     entry = torch.repeat_interleave(count)
     eye = torch.arange(len(entry), device=angle.device) - (count.cumsum(0) - count)[entry] + low.long()[entry]
-    return entry % max(len(distance), 1), eye
+    return entry if len(turns) == 1 else entry % max(len(distance), 1), eye

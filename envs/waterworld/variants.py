@@ -10,7 +10,8 @@ from torch import Tensor
 from ...devices import has_kernels
 from .core import Core
 from .layout import DRAG, RADIUS, RLDEMO, THRUSTS, TURN, WHEELS, Layout, layout_of
-from .rays import WALL, Near, Sight, crossed
+from .neighbours import Near, Neighbours, near
+from .rays import WALL, Sight, crossed
 from .state import EMPTY
 
 
@@ -37,6 +38,7 @@ class RLDemo(Core):
 
     def __init__(self, layout: Layout, keys: Tensor, *, dtype: torch.dtype = torch.float32) -> None:
         """Make a world for each of `keys`, as Core does."""
+        self._neighbours: Neighbours | None = None
         super().__init__(layout, keys, dtype=dtype)
         wheels = self._floats(WHEELS)
         turns = torch.stack([wheels[:, 0], wheels[:, 1], wheels[:, 0].cos(), wheels[:, 0].sin()])
@@ -48,7 +50,7 @@ class RLDemo(Core):
 
     def _move(self, actions: Tensor) -> Tensor:
         state, layout = self.state, self.layout
-        left, right, left_cosine, left_sine, right_cosine, right_sine = self._wheels[:, actions]
+        left, right, left_cosine, left_sine, right_cosine, right_sine = self._wheels.index_select(1, actions)
         # From the agent to one wheel. It turns about each of its wheels and ends in the middle of both: a chord of
         # length 5 sin((left + right) / 2), but computed in the original's own order, so that a replay in float64 does
         # not drift away from it.
@@ -61,7 +63,7 @@ class RLDemo(Core):
         x, y = state.x - one_x, state.y - one_y
         x, y = x * right_cosine + y * right_sine, y * right_cosine - x * right_sine
         x, y = left_x + (one_x + x) * 0.5, left_y + (one_y + y) * 0.5
-        collided = crossed(state.x, state.y, x - state.x, y - state.y, self._walls)
+        collided = self._stopped(x, y)
         state.x = torch.where(collided, state.x, x).clamp(0, layout.width)
         state.y = torch.where(collided, state.y, y).clamp(0, layout.height)
         angle = state.angle - left
@@ -69,18 +71,31 @@ class RLDemo(Core):
         state.angle = torch.where(angle > TURN, angle - TURN, angle)
         return collided
 
-    def _touched(self, items: Near) -> Tensor:
-        touched = _touching(items)
-        meals = items.where(touched)
+    def _stopped(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return which agents cross a wall on their way to (x, y), each (N,): bool (N,)."""
+        outlook = self._eyes.outlook
+        walls = outlook.within_stride(self.state.x, self.state.y)
+        agent = (walls[0] != outlook.nowhere).nonzero()[:, 0]
+        from_x, from_y, x, y = (place.index_select(0, agent) for place in (self.state.x, self.state.y, x, y))
+        met = crossed(from_x, from_y, x - from_x, y - from_y, outlook.ends(walls.index_select(1, agent)))
+        return torch.zeros_like(self.state.x, dtype=torch.bool).index_copy_(0, agent, met)
+
+    def _near(self) -> Near:
+        if self._neighbours is None or not self._neighbours.hold(self.state):
+            self._neighbours = Neighbours(self.layout, self.state)
+        return self._neighbours.near(self.state)
+
+    def _meals(self, items: Near) -> Near:
+        meals = items.where(_touching(items))
         mouth = self.state.x[meals.world], self.state.y[meals.world]
-        touched[touched.clone()] = ~crossed(*mouth, meals.off_x, meals.off_y, self._walls)
-        return touched
+        return meals.where(~crossed(*mouth, meals.off_x, meals.off_y, self._walls.t()[..., None]))
 
     def _move_items(self, items: Near) -> Near:
         return items.where(self.state.item_kind.view(-1)[items.place] != EMPTY)
 
     def _walking_reward(self, actions: Tensor, before: Sight) -> tuple[Tensor, Tensor]:
-        free = torch.where(before.kind == WALL, before.distance / self.layout.reach, 1.0)
+        free = before.distance / self.layout.reach
+        free[before.kind > WALL] = 1.0
         # Added up one by one: a sum over the axis may round otherwise in a batch of another size.
         total = free[:, 0]
         for eye in range(1, self.layout.eyes):
@@ -118,8 +133,11 @@ class ReinforceJS(Core):
         state.velocity_y = state.velocity_y.masked_fill(collided, 0.0)
         return collided
 
-    def _touched(self, items: Near) -> Tensor:
-        return _touching(items)
+    def _near(self) -> Near:
+        return near(self.layout, self.state)
+
+    def _meals(self, items: Near) -> Near:
+        return items.where(_touching(items))
 
     def _move_items(self, items: Near) -> Near:
         state, layout = self.state, self.layout

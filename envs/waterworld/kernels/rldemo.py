@@ -8,7 +8,8 @@ from torch import Tensor
 
 from ..episodes import Episodes, Outcome
 from ..layout import Layout
-from ..rays import Near, Sight
+from ..neighbours import Near
+from ..rays import Sight
 from ..state import Brought
 from ..variants import RLDemo
 from .live import live
