@@ -17,7 +17,7 @@ from .frame_ring import observe_pairs
 from .graph import GraphedUpdates
 from .host_ledger import HostLedger
 from .priorities import EvenPriorities, HostPriorities
-from .relabel import Counterpart, RelabellingReplay
+from .relabel import Averse, Counterpart, RelabellingReplay
 from .replay import Replay
 from .updates import Updates, eager_updates
 from .uploads import PinnedUploads, Uploads, on_host
@@ -51,6 +51,8 @@ def build_replay(
         if counterpart is None:
             share = f"relabel_share = {config.relabel_share}"
             raise ConfigError(f"{share} is not possible: it must be 0 for a world without a counterpart")
+        if config.penalty_scale != 1.0:
+            counterpart = Averse(counterpart, config.penalty_scale)
         kind = partial(RelabellingReplay, counterpart=counterpart, share=config.relabel_share)
     if has_kernels(device):
         from .kernels.ledger import FusedLedger  # here: without a GPU nobody needs Triton
@@ -62,7 +64,7 @@ def build_replay(
 
             parts["observe"] = partial(observe_pairs, observe=partial(observe, dtype=getattr(torch, config.precision)))
     elif device.type == "cpu":
-        parts |= {"ledger": HostLedger, "observe": host_frames.observe_pairs}
+        parts |= {"ledger": HostLedger, "ring": host_frames.HostFrameRing, "observe": host_frames.observe_pairs}
         parts["priorities"] = HostPriorities if config.priority_exponent else EvenPriorities
     return kind(
         config.replay_capacity,

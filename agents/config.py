@@ -149,10 +149,10 @@ class Config:
             "0 with munchausen, which widens the gaps by itself",
         )
         _require(
-            not (self.relabel_share and (self.reward_clip or self.penalty_scale != 1)),
+            not (self.relabel_share and self.reward_clip),
             "relabel_share",
             self.relabel_share,
-            "0 where rewards are not learned from as they are: with reward_clip above 0 or penalty_scale other than 1",
+            "0 with reward_clip above 0: clipped rewards do not tell what happened",
         )
         _require(self.log_policy_floor <= 0, "log_policy_floor", self.log_policy_floor, "0 or less")
         _require(self.atoms >= 2, "atoms", self.atoms, "at least 2")

@@ -41,9 +41,9 @@ class FrameRing:
             raise ValueError(f"observations of shape {tuple(obs_shape)} are no stacks of {stack}")
         self.rows, self.num_envs, self.stack = rows, num_envs, stack
         self.obs_shape = tuple(obs_shape)
-        size = int(torch.Size(self.obs_shape[1:] if stack > 1 else self.obs_shape).numel())
+        self.frame_shape = self.obs_shape[1:] if stack > 1 else self.obs_shape
         # One slot more than there are steps: it stays zero, and is what stands before an episode's first frame.
-        shape = (rows * num_envs + 1, size)
+        shape = (rows * num_envs + 1, int(torch.Size(self.frame_shape).numel()))
         self.frames = _lock(_zeros(shape, dtype)) if pinned else _zeros(shape, dtype, device)
         self._pinned = pinned
         self._back = torch.arange(stack - 1, -1, -1, device=device)  # 3, 2, 1, 0

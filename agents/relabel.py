@@ -23,6 +23,21 @@ class Counterpart(Protocol):
         """Return the counterpart's rewards for single steps, given those of the world, both of any shape."""
 
 
+class Averse:
+    """A counterpart as its rewards are learned from where negative ones count more: see `Config.penalty_scale`."""
+
+    def __init__(self, counterpart: Counterpart, penalty_scale: float) -> None:
+        """Take rewards of which negative ones were multiplied by `penalty_scale`, and return such."""
+        self.columns = counterpart.columns
+        self._counterpart, self._scale = counterpart, penalty_scale
+
+    def reward(self, reward: Tensor) -> Tensor:
+        """Return the counterpart's rewards as they are learned from, given the world's likewise, of any shape."""
+        as_it_was = torch.where(reward < 0, reward / self._scale, reward)
+        other = self._counterpart.reward(as_it_was)
+        return torch.where(other < 0, other * self._scale, other)
+
+
 class RelabellingReplay(Replay):
     """A replay of which a share of each sample is what a counterpart of the world would have shown.
 

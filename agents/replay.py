@@ -76,6 +76,7 @@ class Replay:
         seed: of the sampling.
         device: where frames and batches live.
         pinned: keep the frames in the host's locked memory instead, see `FrameRing`.
+        ring: what keeps the frames; on a CPU NumPy may write them.
         observe: what makes the observations of transitions; on a GPU a kernel may, and then they come normalised.
         ledger: what keeps all but the frames; on a GPU a kernel may.
         priorities: what draws the slots; on a GPU its kernels may.
@@ -99,6 +100,7 @@ class Replay:
         seed: int = 0,
         device: torch.device | str = "cpu",
         pinned: bool = False,
+        ring: type[FrameRing] = FrameRing,
         observe: ObservePairs = observe_pairs,
         ledger: type[Ledger] = Ledger,
         priorities: type[Priorities] = Priorities,
@@ -116,9 +118,7 @@ class Replay:
         self.priority_exponent = priority_exponent
         self.device = torch.device(device)
         self.obs_dtype = obs_dtype
-        self._ring = FrameRing(
-            rows, num_envs, obs_shape, dtype=obs_dtype, stack=stack, device=self.device, pinned=pinned
-        )
+        self._ring = ring(rows, num_envs, obs_shape, dtype=obs_dtype, stack=stack, device=self.device, pinned=pinned)
         self._observe = observe
         self._ahead = torch.arange(n_step, device=self.device) * num_envs  # slots from a window's first step
         self._powers = discount ** torch.arange(n_step + 1, device=self.device)

@@ -106,9 +106,10 @@ def count(
     progress: Progress, reward: NDArray[Any], terminated: NDArray[Any], truncated: NDArray[Any], reset: NDArray[Any]
 ) -> None:
     """Count steps and raw scores, and list the episodes that ended."""
-    progress.step += int(len(reset) - reset.sum())
-    progress.score += np.where(reset, 0.0, reward)
-    progress.length += ~reset
+    opened = int(np.count_nonzero(reset))
+    progress.step += len(reset) - opened
+    progress.score += np.where(reset, 0.0, reward) if opened else reward
+    progress.length += ~reset if opened else 1
     progress.finished = []
     for env in np.flatnonzero(terminated | truncated):
         progress.finished.append(

@@ -34,7 +34,8 @@ def test_a_sample_is_to_the_bit_what_plain_torch_code_draws(
     life: Life, shape: tuple[int, ...], dtype: torch.dtype, stack: int, n_step: int
 ) -> None:
     plain = lived(life, shape, dtype, stack, n_step)
-    host = lived(life, shape, dtype, stack, n_step, ledger=HostLedger, observe=host_frames.observe_pairs)
+    parts = {"ledger": HostLedger, "ring": host_frames.HostFrameRing, "observe": host_frames.observe_pairs}
+    host = lived(life, shape, dtype, stack, n_step, **parts)
     for _ in range(5):
         for mine, theirs in zip(host.sample(64), plain.sample(64), strict=True):
             assert mine.dtype == theirs.dtype

@@ -135,6 +135,7 @@ def test_in_numpy_a_row_is_the_plain_codes_to_the_bit_and_even_priorities_know_t
         numpy.add(*row)
         plain.add(*row)
         assert all(map(torch.equal, numpy.following.ring, plain.following.ring))
+        assert all(torch.equal(getattr(numpy, name), getattr(plain, name)) for name in COLUMNS)
         assert torch.equal(numpy.priorities.leaves, plain.priorities.leaves)
         if plain.added > 6:
             drawn = [ledger.priorities.sample(50, torch.Generator().manual_seed(0)) for ledger in (numpy, plain)]

@@ -121,10 +121,22 @@ def test_a_world_without_a_counterpart_cannot_be_relabelled() -> None:
         build_replay(settings(relabel_share=0.5), (2,), torch.float32)
 
 
-@pytest.mark.parametrize("changed", [{"reward_clip": 1.0}, {"penalty_scale": 2.0}])
-def test_rewards_that_are_not_learned_from_as_they_are_cannot_be_relabelled(changed: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="relabel_share"):
-        settings(relabel_share=0.5, **changed)
+def test_clipped_rewards_cannot_be_relabelled() -> None:
+    with pytest.raises(ConfigError, match=r"relabel_share = 0.5 .*: it must be 0 with reward_clip above 0"):
+        settings(relabel_share=0.5, reward_clip=1.0)
+
+
+def test_who_is_averse_to_losses_is_so_in_the_counterpart_too() -> None:
+    none = torch.zeros(2, dtype=torch.bool)
+    replay = build_replay(settings(relabel_share=0.5, penalty_scale=3.0), (2,), torch.float32, counterpart=Negated())
+    for _ in range(20):  # one world brings 2 a step and its counterpart -2, the other the reverse
+        reward = torch.tensor([2.0, 3 * -2.0])
+        replay.add(torch.tensor([[0.0, 100.0]] * 2), torch.zeros(2, dtype=torch.int64), reward, none, none, none)
+    batch = replay.sample(200)
+    anew = batch.obs[:, 0] == 100.0
+    gains = (batch.index % 2 == 0) != anew
+    assert all((gains[anew == told] == gain).any() for told in (False, True) for gain in (False, True))
+    assert batch.reward.tolist() == torch.where(gains, 2.0, -6.0).tolist()
 
 
 def test_a_share_is_a_share() -> None:
