@@ -95,9 +95,10 @@ WATERWORLD = replace(  # a world that never ends: about 1 a step, apples and poi
     knots=(0.0, 0.12, 0.24, 0.36, 0.5, 0.7, 1.0, 1.26),  # a few pixels decide whether it passes or eats
     initial_value=22.0,  # 1.1 a step for ever: what is learned are the differences
     discount=0.95,
-    n_step=5,
+    n_step=3,
     watkins_tolerance=1.0,  # less than an apple, more than a turn
-    gap_increase=0.7,  # leaving a wall that it slides along costs nearly as much as it brings: no error may decide that
+    penalty_scale=2.0,  # it finds more apples than asked, and eats as much poison as may be
+    gap_increase=0.8,  # leaving a wall that it slides along costs nearly as much as it brings: no error may decide that
     loss="squared",  # Huber's would take an apple's 5 for little more than 1
     num_envs=4,  # few, so that they grow old: in a world of 10,000 steps most of what still stands is poison
     batch_size=256,
@@ -115,7 +116,15 @@ WATERWORLD = replace(  # a world that never ends: about 1 a step, apples and poi
 )
 
 WATERWORLD_REINFORCEJS = replace(  # five times as many numbers, of which some are velocities: as they are
-    WATERWORLD, knots=(), watkins_tolerance=0.0, relabel_share=0.0, num_envs=2, steps_per_update=16.0
+    WATERWORLD,
+    knots=(),
+    n_step=5,
+    watkins_tolerance=0.0,
+    penalty_scale=1.0,
+    gap_increase=0.7,
+    num_envs=2,
+    steps_per_update=16.0,
+    relabel_share=0.0,
 )
 
 PRESETS: dict[str, tuple[Config, str, str]] = {  # name -> (config, parent, one line)
