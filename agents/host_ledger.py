@@ -26,7 +26,6 @@ class HostLedger(Ledger):
         self._following = [column.numpy() for column in self.following.ring]
         self._weights = self.priorities.leaves.view(rows, num_envs).numpy()
         self._uncut = 0  # rows before the next one in which no window ends, as far as is known
-        self._even = False  # whether in the last row all worlds lived and none of them ended
         discounts = np.ones(self.n_step + 1, np.float32)
         for k in range(1, self.n_step + 1):  # one after the other, as the plain code multiplies
             discounts[k] = self.discount * discounts[k - 1]
@@ -51,7 +50,7 @@ class HostLedger(Ledger):
         ends = over | truncated.numpy()
         stops = ends | lost
         stopped = bool(stops.any())
-        if self._even and not stopped:
+        if self._uncut >= 2 and not stopped:  # nothing ended in the last row, and nobody was reset there
             self._write_even(row)
         else:
             self._write_any(row, over | lost, ends, stops)
@@ -63,7 +62,7 @@ class HostLedger(Ledger):
         self._uncut = 0 if stopped else self._uncut + 1
 
     def _write_even(self, row: int) -> None:
-        """Write what `row` says of ends where there are none, nor were any in the row before, as is usual."""
+        """Write what `row` says of ends where there are none, nor were any in the two rows before, as is usual."""
         _, _, terminal, cut, done, age, live = self._columns.values()
         terminal[row] = cut[row] = done[row] = False
         live[row] = True
@@ -81,22 +80,16 @@ class HostLedger(Ledger):
             np.logical_and(ends, live[row], out=done[row])
             # The row after a final frame is an episode's first.
             age[row] = np.where(live[last], np.minimum(age[last], MAX_AGE - 1) + 1, 0)
-        self._even = bool(live[row].all()) and not done[row].any()
 
     def close_episodes(self) -> None:
         """Book the newest row's running episodes as truncated, and add a row of final frames after it."""
-        self._forget()
+        self._uncut = 0
         super().close_episodes()
-        self._forget()
 
     def load(self, state: dict[str, Any]) -> None:
         """Take over what `state` returned, from a ledger of the same shape."""
-        self._forget()
+        self._uncut = 0
         super().load(state)
-
-    def _forget(self) -> None:
-        """Know nothing of the rows before the next one."""
-        self._uncut, self._even = 0, False
 
     def _release(self, row: int) -> None:
         """Let the rows whose window ends with `row` as their next observation start transitions from now on."""
