@@ -16,7 +16,7 @@ from .dqn import DQN
 from .frame_ring import observe_pairs
 from .graph import GraphedUpdates
 from .host_ledger import HostLedger
-from .priorities import EvenPriorities, HostPriorities
+from .host_priorities import EvenPriorities, HostPriorities
 from .relabel import Averse, Counterpart, RelabellingReplay
 from .replay import Replay
 from .updates import Updates, eager_updates

@@ -1,4 +1,4 @@
-"""host_frames: a frame ring on a CPU, written and looked up by NumPy, no frame of a sample gathered twice."""
+"""host_frames: a frame ring on a CPU, which begins writing sooner, and gathers no frame of a sample twice."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..native import native
 from .frame_ring import FrameRing
 
 Slots = NDArray[np.int64]
@@ -34,23 +35,33 @@ def observe_pairs(ring: FrameRing, age: Tensor, start: Tensor, end: Tensor) -> t
     Where each transition ends one step after its start, both its observations are views of one stack that is a frame
     longer: a sample is memory traffic for the most part, and this spares it three frames of eight.
     """
-    first, second = start.numpy(), end.numpy()
-    if ring.stack > 1 and np.array_equal(second, (first + ring.num_envs) % ring.slots):
-        frames = _gather(ring, _stacked(ring, age, first, ahead=1)).view(-1, ring.stack + 1, *ring.obs_shape[1:])
-        return frames[:, :-1], frames[:, 1:]
-    both = np.concatenate([first, second])
-    seen = _gather(ring, _stacked(ring, age, both) if ring.stack > 1 else both).view(-1, *ring.obs_shape)
-    return seen[: len(first)], seen[len(first) :]
+    shared, slots = _frames(start.numpy(), end.numpy(), age.numpy(), ring.stack)
+    frames = ring.frames.index_select(0, torch.from_numpy(slots))
+    if shared:
+        stacks = frames.view(-1, ring.stack + 1, *ring.obs_shape[1:])
+        return stacks[:, :-1], stacks[:, 1:]
+    seen = frames.view(-1, *ring.obs_shape)
+    return seen[: len(start)], seen[len(start) :]
 
 
-def _stacked(ring: FrameRing, age: Tensor, slot: Slots, ahead: int = 0) -> Slots:
-    """Return the slots, (B, stack + ahead), of the frames of stacks that end `ahead` rows after the steps in `slot`."""
-    back = np.arange(ring.stack - 1, -1 - ahead, -1)
-    around = (slot[:, None] - back * ring.num_envs) % ring.slots
-    own: NDArray[Any] = age.numpy().reshape(-1)[slot]
-    return np.where(back <= own[:, None], around, ring.slots)
+@native
+def _frames(start: Slots, end: Slots, age: NDArray[np.uint8], stack: int) -> tuple[bool, Slots]:
+    """Return whether both sides of transitions (B,) share their frames, and the slots of all frames, side by side.
 
-
-def _gather(ring: FrameRing, slots: Slots) -> Tensor:
-    """Return the frames in `slots`, (M, elements of a frame)."""
-    return ring.frames.index_select(0, torch.from_numpy(slots.reshape(-1)))
+    These are those of B stacks that are a frame longer where they share, else of 2 B stacks, first the starts'. age:
+    (rows, N).
+    """
+    rows, num_envs = age.shape
+    slots = rows * num_envs
+    shared = stack > 1
+    for number in range(len(start)):
+        shared = shared and end[number] == (start[number] + num_envs) % slots
+    length = stack + 1 if shared else stack
+    found = np.empty((len(start) if shared else len(start) + len(end), length), np.int64)
+    for number in range(len(found)):
+        slot = start[number] if number < len(start) else end[number - len(start)]
+        own = age[slot // num_envs, slot % num_envs]
+        for place in range(length):
+            back = stack - 1 - place  # steps before the one in `slot`
+            found[number, place] = (slot - back * num_envs) % slots if back <= own else slots
+    return shared, found.reshape(-1)

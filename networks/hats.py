@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from ..native import native
+
+Reals = NDArray[Any]  # of one dtype
 
 
 class HatFunctions(nn.Module):
@@ -36,9 +43,42 @@ class HatFunctions(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the hats, (B, D * K), of numbers (B, D)."""
+        if self._fits_loop(x):
+            hats: Tensor = torch.ops.rlrun.hats(x, self.knots, self.rise, self.fall)
+            return hats
         beyond = x[..., None] - self.knots
         return torch.minimum(1 + beyond * self.rise, 1 - beyond * self.fall).clamp(0, 1).flatten(1)
+
+    def _fits_loop(self, x: Tensor) -> bool:
+        """Return whether a loop may tell the hats of `x`: on a CPU, where nobody asks for their slope."""
+        # 65,536 numbers and 8 knots, one core: .2 ms for the 4.2 of the five operations below, which go through rows
+        # no longer than there are knots.
+        same = x.dtype == self.knots.dtype and x.dtype in (torch.float32, torch.float64)
+        return x.is_cpu and same and not x.requires_grad and not torch.compiler.is_compiling()
 
     def extra_repr(self) -> str:
         """Return the knots, for print."""
         return ", ".join(f"{knot:g}" for knot in self.knots.tolist())
+
+
+def _hats(x: Tensor, knots: Tensor, rise: Tensor, fall: Tensor) -> Tensor:
+    """Return the hats, (B, D * K), of numbers (B, D), to the bit as the operations on tensors have them."""
+    hats = np.empty((x.numel(), len(knots)), x.numpy().dtype)
+    _rise_and_fall(x.reshape(-1).numpy(), knots.numpy(), rise.numpy(), fall.numpy(), hats)
+    return torch.from_numpy(hats).view(len(x), -1)
+
+
+@native
+def _rise_and_fall(x: Reals, knots: Reals, rise: Reals, fall: Reals, hats: Reals) -> None:
+    """Write the hats of M numbers, (M, K)."""
+    one = x.dtype.type(1)
+    for number in range(len(x)):
+        for knot in range(len(knots)):
+            beyond = x[number] - knots[knot]
+            hats[number, knot] = min(max(min(one + beyond * rise[knot], one - beyond * fall[knot]), 0), one)
+
+
+# An operation by itself, because TorchScript, as which updates run on a CPU, knows no loops but its own.
+_OPERATIONS = torch.library.Library("rlrun", "FRAGMENT")  # type: ignore[no-untyped-call]
+_OPERATIONS.define("hats(Tensor x, Tensor knots, Tensor rise, Tensor fall) -> Tensor")  # type: ignore[no-untyped-call]
+_OPERATIONS.impl("hats", _hats, "CPU")  # type: ignore[no-untyped-call]

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from . import chance
 from .episodes import Episodes, Outcome
-from .layout import AGEING_CHANCE, AGEING_PERIOD, MARGIN, OLD, SPAWN_CHANCE, SPAWN_PERIOD, Layout
-from .neighbours import Near
+from .layout import AGEING_CHANCE, AGEING_PERIOD, MARGIN, OLD, RADIUS, SPAWN_CHANCE, SPAWN_PERIOD, Layout
 from .rays import APPLE, POISON, Eyes, Sight, look
 from .state import EMPTY, Arrivals, Brought, Events, State, Tick
 
@@ -71,11 +70,9 @@ class Core(ABC):
         self.state.replace_rows(rows, worlds)
         self.sight = self.looked()
 
-    def looked(self, items: Near | None = None) -> Sight:
-        """Return what all eyes see from where the agents stand now; `items` spares the search for those near them."""
-        state = self.state
-        items = self._near() if items is None else items
-        return look(self._eyes, state.x, state.y, state.angle, items, state.item_kind)
+    def looked(self) -> Sight:
+        """Return what all eyes see from where the agents stand now."""
+        return look(self._eyes, self.state)
 
     def tick(self, actions: Tensor, events: Events | None = None) -> Tick:
         """Let all worlds take one step with `actions` (N,) int64; return what it brought.
@@ -85,19 +82,18 @@ class Core(ABC):
         state, before = self.state, self.sight
         state.clock += 1
         collided = self._move(actions)
-        items = self._near()
-        meals = self._meals(items)
-        food = state.item_kind.view(-1)[meals.place]
-        state.item_kind.view(-1)[meals.place] = EMPTY
+        meals = self._meals()
+        apples, poisons = ((meals & (state.item_kind == kind)).sum(1) for kind in (APPLE, POISON))
+        state.item_kind[meals] = EMPTY
         vanished = self._aged() if events is None else events.vanishing
         state.item_kind.view(-1)[vanished] = EMPTY
-        items = self._move_items(items)
-        arrived = self._place(self._spawned() if events is None else events.arrivals)
-        self.sight = self.looked(items.plus(arrived))
-        apples, poisons = (meals.world[food == kind].bincount(minlength=len(state.x)) for kind in (APPLE, POISON))
+        self._move_items()
+        self._place(self._spawned() if events is None else events.arrivals)
+        self.sight = self.looked()
         digestion = apples * self.layout.apple + poisons * self.layout.poison
         walking = self._walking_reward(actions, before)
-        return Tick(*walking, digestion.to(self.dtype), apples, poisons, collided, meals.place, vanished)
+        eaten = meals.view(-1).nonzero()[:, 0]
+        return Tick(*walking, digestion.to(self.dtype), apples, poisons, collided, eaten, vanished)
 
     def step(self, actions: Tensor, episodes: Episodes, limit: int | None) -> Outcome:
         """Let every world take a step with `actions` (N,) int64, or open its next episode where the last step ended it.
@@ -126,16 +122,12 @@ class Core(ABC):
         """Move the agents; return whether a wall stopped them, (N,) bool."""
 
     @abstractmethod
-    def _near(self) -> Near:
-        """Return which items are near which agents."""
+    def _meals(self) -> Tensor:
+        """Return which items the agents eat, (N, S) bool."""
 
     @abstractmethod
-    def _meals(self, items: Near) -> Near:
-        """Return which of the items near them the agents eat."""
-
-    @abstractmethod
-    def _move_items(self, items: Near) -> Near:
-        """Move all items; return those near the agents, given which were near before."""
+    def _move_items(self) -> None:
+        """Move all items."""
 
     @abstractmethod
     def _walking_reward(self, actions: Tensor, before: Sight) -> tuple[Tensor, Tensor]:
@@ -155,36 +147,25 @@ class Core(ABC):
         """Return the places of items that vanish on this tick, (V,)."""
         state = self.state
         rows = self._due(AGEING_PERIOD)
-        if not len(rows):
-            return rows
         old = (state.clock[rows, None] - state.item_born[rows] > OLD) & (state.item_kind[rows] != EMPTY)
-        row, slot = old.nonzero().unbind(1)
-        if len(row):
-            draw = chance.uniform(self.keys[rows], state.clock[rows], AGEING, self.layout.items)
-            unlucky = draw[row, slot] < AGEING_CHANCE
-            row, slot = row[unlucky], slot[unlucky]
+        draw = chance.uniform(self.keys[rows], state.clock[rows], AGEING, self.layout.items)
+        row, slot = (old & (draw < AGEING_CHANCE)).nonzero().unbind(1)
         return rows[row] * self.layout.items + slot
 
     def _spawned(self) -> Arrivals:
         """Return the items that appear on this tick."""
         state = self.state
         rows = self._due(SPAWN_PERIOD)
-        if not len(rows):
-            none = state.x[:0]
-            return Arrivals(rows, rows, none, none, none, none)
         draw = chance.uniform(self.keys[rows], state.clock[rows], SPAWNING, 1)[:, 0]
         has_room = (state.item_kind[rows] == EMPTY).any(1)
         rows = rows[(draw < SPAWN_CHANCE) & has_room]
         new = self._new_items(self.keys[rows], state.clock[rows], BIRTH, 1)
         return Arrivals(rows, *(column[:, 0] for column in new))
 
-    def _place(self, new: Arrivals) -> Near:
-        """Put each new item in the first empty slot of its world; return them as their agents' neighbours."""
+    def _place(self, new: Arrivals) -> None:
+        """Put each new item in the first empty slot of its world."""
         state, rows = self.state, new.world
-        if not len(rows):
-            return Near(rows, rows, new.x, new.y)
         slot = (state.item_kind[rows] == EMPTY).to(torch.uint8).argmax(1)
-        place = rows * self.layout.items + slot
         for column, value in (
             (state.item_kind, new.kind),
             (state.item_born, state.clock[rows]),
@@ -193,8 +174,17 @@ class Core(ABC):
             (state.item_velocity_x, new.velocity_x),
             (state.item_velocity_y, new.velocity_y),
         ):
-            column.view(-1)[place] = value.to(column.dtype)
-        return Near(rows, place, new.x - state.x[rows], new.y - state.y[rows])
+            column[rows, slot] = value.to(column.dtype)
+
+    def _touched(self) -> Tensor:
+        """Return which items touch their agent, (N, S) bool."""
+        off_x, off_y = self._offsets()
+        return (off_x * off_x + off_y * off_y < (2 * RADIUS) ** 2) & (self.state.item_kind != EMPTY)
+
+    def _offsets(self) -> tuple[Tensor, Tensor]:
+        """Return how far items lie from their agents in x and y, (N, S) each, px."""
+        state = self.state
+        return state.item_x - state.x[:, None], state.item_y - state.y[:, None]
 
     def _new_items(
         self, keys: Tensor, clock: Tensor, purpose: int, count: int
@@ -206,7 +196,7 @@ class Core(ABC):
         x = MARGIN + draw[..., 1] * (layout.width - 2 * MARGIN)
         y = MARGIN + draw[..., 2] * (layout.height - 2 * MARGIN)
         velocity = (2 * draw[..., 3:] - 1) * layout.item_speed
-        velocity_x, velocity_y = velocity.to(self.dtype).unbind(2)
+        velocity_x, velocity_y = velocity.to(self.dtype).permute(2, 0, 1).contiguous()
         return kind, x.to(self.dtype), y.to(self.dtype), velocity_x, velocity_y
 
     def _floats(self, numbers: Sequence[float] | Sequence[Sequence[float]]) -> Tensor:

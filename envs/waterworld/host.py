@@ -1,184 +1,262 @@
-"""HostRLDemo: a few worlds of RLDemo on a CPU, ticked by NumPy."""
+"""host: worlds on a CPU, one after the other in compiled loops."""
 
 from __future__ import annotations
 
-from functools import cached_property
-from math import inf, pi
-from typing import Any
+import os
+from abc import abstractmethod
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, cached_property
+from itertools import pairwise
+from math import hypot, pi
+from operator import is_
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .layout import RADIUS, TURN
-from .neighbours import Near, farthest
-from .rays import APPLE, NOTHING, WALL, Sight
-from .state import EMPTY, Events, Tick
-from .variants import RLDemo
+from . import loops
+from .core import Core
+from .layout import (
+    AGEING_CHANCE,
+    AGEING_PERIOD,
+    DRAG,
+    MARGIN,
+    OLD,
+    RADIUS,
+    SPAWN_CHANCE,
+    SPAWN_PERIOD,
+    TURN,
+    Layout,
+)
+from .rays import Sight
+from .state import Events, Tick
+from .variants import ReinforceJS, RLDemo
 
 Reals = NDArray[Any]  # of the core's dtype
 Wholes = NDArray[np.int64]
-Offsets = tuple[Reals, Reals, Reals]  # how far items lie from their agents, (N, S) each: in x, in y, and squared
+Flags = NDArray[np.bool_]
 
-MOST = 256
-"""Worlds for which this is the faster way: it works out all walls for all eyes, RLDemo only those that are near."""
+PART = 2_048
+"""Worlds at least that are worth a thread of their own."""
 
 
-class HostRLDemo(RLDemo):
-    """RLDemo on a CPU for at most `MOST` worlds, to the bit what RLDemo itself makes of them.
+class Columns(NamedTuple):
+    """A State as arrays in the same memory."""
 
-    A tick of RLDemo's is some 200 operations of torch's, each of which takes microseconds before its arithmetic begins;
-    NumPy's take a fraction of that. Sines and roots are torch's here too, as NumPy's round otherwise. What happens once
-    in ten ticks or more, births and deaths of items, is left to RLDemo.
+    x: Reals
+    y: Reals
+    angle: Reals
+    velocity_x: Reals
+    velocity_y: Reals
+    clock: Wholes
+    item_x: Reals
+    item_y: Reals
+    item_velocity_x: Reals
+    item_velocity_y: Reals
+    item_kind: NDArray[np.int8]
+    item_born: Wholes
+
+    def part(self, rows: slice) -> Columns:
+        """Return the worlds in `rows`."""
+        columns: Any = [column[rows] for column in self]
+        return Columns(*columns)
+
+
+class Seen(NamedTuple):
+    """A Sight as arrays in the same memory."""
+
+    distance: Reals
+    kind: Wholes
+    place: Wholes
+
+
+class Host(Core):
+    """A core on a CPU: to the bit what the plain code makes of the same worlds.
+
+    That is some hundred operations on all worlds, each of which takes microseconds before its arithmetic begins; a loop
+    has a world's numbers at hand until all is done with them. Only sines and roots are torch's, which are not rounded
+    as others'. The tensors of a state are written to in place. An action that does not exist is not found out.
     """
 
-    @cached_property
-    def _wall_ends(self) -> tuple[Reals, ...]:
-        """Where walls begin, (W,) each, x and y, and how far they go from there."""
-        x1, y1, x2, y2 = self._walls.numpy().T
-        return x1, y1, x2 - x1, y2 - y1
+    def __init__(self, layout: Layout, keys: Tensor, *, dtype: torch.dtype = torch.float32) -> None:
+        """Make a world for each of `keys`, as Core does."""
+        self._known: tuple[tuple[Tensor, ...], Columns] | None = None
+        super().__init__(layout, keys, dtype=dtype)
 
     def tick(self, actions: Tensor, events: Events | None = None) -> Tick:
         """Let all worlds take one step, as Core does."""
-        state, before, worlds = self.state, self.sight, len(actions)
-        state.clock += 1
-        with np.errstate(divide="ignore", invalid="ignore"):  # lines that run beside walls meet them nowhere
-            collided = self._move(actions)
-            apples, poisons = torch.zeros(2, worlds, dtype=torch.int64)
-            offsets = self._offsets()
-            meals = self._eaten(*offsets)
-            for place in meals.tolist():
-                eaten = apples if state.item_kind.view(-1)[place] == APPLE else poisons
-                eaten[place // self.layout.items] += 1
-                state.item_kind.view(-1)[place] = EMPTY
-            vanished = self._aged() if events is None else events.vanishing
-            if len(vanished):
-                state.item_kind.view(-1)[vanished] = EMPTY
-            arrivals = self._spawned() if events is None else events.arrivals
-            if len(arrivals.world):
-                self._place(arrivals)
-                offsets = self._offsets()
-            self.sight = self._seen(*offsets)
-        digestion = apples * self.layout.apple + poisons * self.layout.poison
-        walking = self._walking_reward(actions, before)
-        return Tick(*walking, digestion.to(self.dtype), apples, poisons, collided, meals, vanished)
+        if events is not None:  # recorded ones, for which nothing needs to be fast
+            return super().tick(actions, events)
+        columns, keys, doing = self._columns, self.keys.numpy(), actions.numpy()
+        columns.clock[:] += 1
+        proximity, forward, digestion = floats = np.zeros((3, len(keys)), self._walls_there.dtype)
+        apples, poisons = wholes = np.zeros((2, len(keys)), np.int64)
+        eaten, vanished = happened = np.zeros((2, *columns.item_kind.shape), np.bool_)
+        collided, before, seen = np.empty(len(keys), np.bool_), Seen(*_arrays(self.sight)), self._blank()
 
-    def _due(self, period: int) -> Tensor:
-        return torch.from_numpy((self.state.clock.numpy() % period == 0).nonzero()[0])
+        def live(rows: slice) -> None:
+            there = columns.part(rows)
+            self._walk(rows, there, doing[rows], before, proximity[rows], forward[rows], collided[rows])
+            loops.happen(
+                keys[rows], *self._laws, there.x, there.y, there.clock, there.item_x, there.item_y,
+                there.item_velocity_x, there.item_velocity_y, there.item_kind, there.item_born, digestion[rows],
+                apples[rows], poisons[rows], eaten[rows], vanished[rows],
+            )  # fmt: skip
+            self._see(rows, there, seen)
 
-    def looked(self, items: Near | None = None) -> Sight:
+        _in_parts(live, len(keys))
+        self.sight = Sight(*map(torch.from_numpy, seen))
+        gone = (torch.from_numpy(np.flatnonzero(flags)) for flags in happened)
+        told = (torch.from_numpy(column) for column in (*floats, *wholes, collided))
+        return Tick(*told, *gone)
+
+    def looked(self) -> Sight:
         """Return what all eyes see from where the agents stand now."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self._seen(*self._offsets())
+        columns, seen = self._columns, self._blank()
+        _in_parts(lambda rows: self._see(rows, columns.part(rows), seen), len(columns.x))
+        return Sight(*map(torch.from_numpy, seen))
 
-    def _seen(self, off_x: Reals, off_y: Reals, square: Reals) -> Sight:
-        """Return what all eyes see of walls, and of items at these offsets."""
-        reach = self.layout.reach
-        sine, cosine = (rows.numpy().T.copy() for rows in self._eyes.directions(self.state.angle))
-        wall = self._walls_ahead(sine * reach, cosine * reach)
-        nothing = wall == inf
-        sight = np.where(nothing, reach, wall * reach), np.where(nothing, NOTHING, WALL), np.full(wall.shape, -1)
-        world, slot = ((square < farthest(self.layout)) & (self.state.item_kind.numpy() != EMPTY)).nonzero()
-        if len(world):
-            line = off_x[world, slot][:, None], off_y[world, slot][:, None], sine[world], cosine[world]
-            self._see_items(world, slot, *line, wall[world], *sight)
-        distance, kind, place = sight
-        return Sight(torch.from_numpy(distance), torch.from_numpy(kind), torch.from_numpy(place))
+    @property
+    def _columns(self) -> Columns:
+        """The state as arrays, looked up anew where it has other tensors than the last time."""
+        tensors = tuple(vars(self.state).values())
+        if self._known is None or not all(map(is_, tensors, self._known[0])):
+            self._known = tensors, Columns(*_arrays(tensors))
+        return self._known[1]
 
-    def _walls_ahead(self, ray_x: Reals, ray_y: Reals) -> Reals:
-        """Return the share of each ray (N, E) before the nearest wall; infinite without one."""
-        x, y = self.state.x.numpy()[:, None], self.state.y.numpy()[:, None]
-        u, hit = self._crossings(x, y, ray_x, ray_y)
-        nearest: Reals = np.where(hit, u, inf).min(2)
-        return nearest
+    @cached_property
+    def _walls_there(self) -> Reals:
+        """The walls, (W, 4)."""
+        return self._walls.numpy()
 
-    def _crossings(self, x: Reals, y: Reals, step_x: Reals, step_y: Reals) -> tuple[Reals, NDArray[np.bool_]]:
-        """Return for lines from (x, y), as `rays.crossed` takes them, and all walls the share before they meet.
+    @cached_property
+    def _laws(self) -> tuple[Reals, float, int, float, int, int, float, float, float, float, float, float, float]:
+        """What `loops.happen` knows of the walls before food, and of touching, ageing, appearing, moving and eating."""
+        ageing, appearing = (AGEING_PERIOD, AGEING_CHANCE, OLD), (SPAWN_PERIOD, SPAWN_CHANCE, MARGIN)
+        size, food = (self.layout.width, self.layout.height), (self.layout.apple, self.layout.poison)
+        return self._obstacles, (2 * RADIUS) ** 2, *ageing, *appearing, *size, self.layout.item_speed, *food
 
-        And whether they do; both have an axis more than the lines, for the walls.
-        """
-        x1, y1, along_x, along_y = self._wall_ends
-        step_x, step_y = step_x[..., None], step_y[..., None]
-        from_x, from_y = x[..., None] - x1, y[..., None] - y1
-        spread = along_y * step_x - along_x * step_y
-        u = (along_x * from_y - along_y * from_x) / spread
-        v = (step_x * from_y - step_y * from_x) / spread
-        return u, (u > 0) & (u < 1) & (v > 0) & (v < 1)
+    @property
+    def _obstacles(self) -> Reals:
+        """The walls that keep an agent from what it touches, (K, 4)."""
+        return self._walls_there
 
-    def _see_items(
-        self, world: Wholes, slot: Wholes, off_x: Reals, off_y: Reals, sine: Reals, cosine: Reals, wall: Reals,
-        distance: Reals, kind: Wholes, place: Wholes,
+    @abstractmethod
+    def _walk(
+        self, rows: slice, there: Columns, actions: Wholes, before: Seen, proximity: Reals, forward: Reals,
+        collided: Flags,
     ) -> None:  # fmt: skip
-        """Write into `distance`, `kind` and `place`, (N, E) each, which of P items near agents are seen before a wall.
+        """Move the agents of `rows`, which are `there`, and write what came of it, (N,) each."""
 
-        world: (P,) and the items' slots there, their offsets, (P, 1), and of the agent's eyes, (P, E), the directions
-        and the share of the ray before a wall.
-        """
-        # As `rays._items_hit` has it.
-        s = off_x * cosine - off_y * sine
-        t = off_x * sine + off_y * cosine
-        e = s + np.abs(s)
-        along = np.abs(sine) > np.abs(cosine)
-        share = np.where(along, t + e * cosine / sine, t - e * sine / cosine) / self.layout.reach
-        pair, eye = ((share > 0) & (share < 1) & (np.abs(s) <= RADIUS) & (share < wall)).nonzero()
-        if not len(pair):
-            return
-        order = (-share[pair, eye]).argsort(kind="stable")  # the nearest last: what is written last stays
-        pair, eye = pair[order], eye[order]
-        seen, slot = (world[pair], eye), slot[pair]
-        distance[seen] = torch.from_numpy((t * t + e * e)[pair, eye]).sqrt().numpy()
-        kind[seen] = self.state.item_kind.numpy()[seen[0], slot]
-        place[seen] = seen[0] * self.layout.items + slot
+    @cached_property
+    def _gaze(self) -> tuple[Reals, Reals, Reals, Any, float, float]:
+        """What `loops.see` knows of eyes and of what they may see."""
+        eyes, layout = self._eyes, self.layout
+        # A pixel more than from where the original sees an item: two radii too far to the right, within reach.
+        farthest = (hypot(layout.reach + 2 * RADIUS, RADIUS) + 1) ** 2
+        return eyes.sine.numpy(), eyes.cosine.numpy(), self._walls_there, self._real(layout.reach), farthest, RADIUS
 
-    def _offsets(self) -> Offsets:
-        state = self.state
-        off_x = state.item_x.numpy() - state.x.numpy()[:, None]
-        off_y = state.item_y.numpy() - state.y.numpy()[:, None]
-        return off_x, off_y, off_x * off_x + off_y * off_y
+    def _see(self, rows: slice, there: Columns, seen: Seen) -> None:
+        """Write into `seen` what the eyes of `rows`, which are `there`, see."""
+        angle = torch.from_numpy(there.angle)
+        distance, kind, place = (column[rows] for column in seen)
+        loops.see(
+            angle.sin().numpy(), angle.cos().numpy(), *self._gaze, there.x, there.y, there.item_x, there.item_y,
+            there.item_kind, rows.start, distance, kind, place,
+        )  # fmt: skip
+        squared = torch.from_numpy(distance)
+        torch.where(torch.from_numpy(place) < 0, squared, squared.sqrt(), out=squared)
 
-    def _eaten(self, off_x: Reals, off_y: Reals, square: Reals) -> Tensor:
-        """Return the places of the items that agents eat, (K,)."""
-        state = self.state
-        world, slot = ((square < (2 * RADIUS) ** 2) & (state.item_kind.numpy() != EMPTY)).nonzero()
-        if len(world):
-            line = off_x[world, slot], off_y[world, slot]
-            within_reach = ~self._crossings(state.x.numpy()[world], state.y.numpy()[world], *line)[1].any(1)
-            world, slot = world[within_reach], slot[within_reach]
-        return torch.from_numpy(world * self.layout.items + slot)
+    def _blank(self) -> Seen:
+        """Return room for what all eyes see."""
+        shape = len(self.keys), self.layout.eyes
+        kind, place = np.empty((2, *shape), np.int64)
+        return Seen(np.empty(shape, self._walls_there.dtype), kind, place)
 
-    def _move(self, actions: Tensor) -> Tensor:
-        state, layout = self.state, self.layout
-        left, right, left_cosine, left_sine, right_cosine, right_sine = self._wheels.numpy()[:, actions.numpy()]
-        facing = state.angle + pi / 2
-        old_x, old_y, angle = state.x.numpy(), state.y.numpy(), state.angle.numpy()
-        # As RLDemo has it.
-        arm_x, arm_y = facing.sin().numpy() * (RADIUS / 2), facing.cos().numpy() * (RADIUS / 2)
-        one_x, one_y, two_x, two_y = old_x + arm_x, old_y + arm_y, old_x - arm_x, old_y - arm_y
-        x, y = old_x - two_x, old_y - two_y
-        x, y = x * left_cosine - y * left_sine, x * left_sine + y * left_cosine
-        left_x, left_y = (two_x + x) * 0.5, (two_y + y) * 0.5
-        x, y = old_x - one_x, old_y - one_y
-        x, y = x * right_cosine + y * right_sine, y * right_cosine - x * right_sine
-        x, y = left_x + (one_x + x) * 0.5, left_y + (one_y + y) * 0.5
-        collided = self._crossings(old_x, old_y, x - old_x, y - old_y)[1].any(1)
-        state.x = torch.from_numpy(np.where(collided, old_x, x).clip(0, layout.width))
-        state.y = torch.from_numpy(np.where(collided, old_y, y).clip(0, layout.height))
-        angle = angle - left
-        angle = np.where(angle < 0, angle + TURN, angle) + right
-        state.angle = torch.from_numpy(np.where(angle > TURN, angle - TURN, angle))
-        return torch.from_numpy(collided)
+    def _real(self, number: float) -> Any:
+        """Return `number` in the core's dtype."""
+        return self._walls_there.dtype.type(number)
 
-    def _walking_reward(self, actions: Tensor, before: Sight) -> tuple[Tensor, Tensor]:
-        free = np.where(before.kind.numpy() == WALL, before.distance.numpy() / self.layout.reach, 1.0)
-        total = free.cumsum(1)[:, -1]  # one by one, as RLDemo adds them
-        proximity = (2 * total / self.layout.eyes).clip(max=1.0)
-        forward = np.where((actions.numpy() == 0) & (proximity > 0.75), 0.1 * proximity, 0.0)
-        return torch.from_numpy(proximity), torch.from_numpy(forward)
+
+class HostRLDemo(Host, RLDemo):
+    """RLDemo on a CPU."""
+
+    @cached_property
+    def _plan(self) -> tuple[Reals, Reals, Any, Any, Any]:
+        """What `loops.roll` knows of wheels and of where they roll."""
+        real, layout = self._real, self.layout
+        return self._wheels.numpy(), self._walls_there, real(TURN), real(layout.width), real(layout.height)
+
+    def _walk(
+        self, rows: slice, there: Columns, actions: Wholes, before: Seen, proximity: Reals, forward: Reals,
+        collided: Flags,
+    ) -> None:  # fmt: skip
+        facing = torch.from_numpy(there.angle) + pi / 2
+        arm_x, arm_y = facing.sin() * (RADIUS / 2), facing.cos() * (RADIUS / 2)
+        loops.roll(
+            actions, before.distance[rows], before.kind[rows], self._real(self.layout.reach), self._real(0.1),
+            arm_x.numpy(), arm_y.numpy(), *self._plan, there.x, there.y, there.angle, proximity, forward, collided,
+        )  # fmt: skip
 
     def observe(self) -> Tensor:
         """Return (N, 27), as RLDemo does."""
-        distance, kind = self.sight.distance.numpy(), self.sight.kind.numpy()
-        seen = np.ones((kind.size, 3), distance.dtype)
-        seen[np.arange(kind.size), kind.clip(0).reshape(-1)] = (distance / self.layout.reach).reshape(-1)
-        return torch.from_numpy(seen.reshape(len(kind), -1))
+        distance, kind, _ = _arrays(self.sight)
+        told = np.empty((len(distance), 3 * self.layout.eyes), distance.dtype)
+        loops.tell(distance, kind, self._real(self.layout.reach), 3, told)
+        return torch.from_numpy(told)
+
+
+class HostReinforceJS(Host, ReinforceJS):
+    """ReinforceJS on a CPU."""
+
+    @property
+    def _obstacles(self) -> Reals:
+        return self._walls_there[:0]
+
+    @cached_property
+    def _plan(self) -> tuple[Reals, Any, Any, Any]:
+        """What `loops.drift` knows of thrusts and of where they lead."""
+        real, layout = self._real, self.layout
+        return self._thrusts.numpy(), real(DRAG), real(layout.width), real(layout.height)
+
+    def _walk(
+        self, rows: slice, there: Columns, actions: Wholes, before: Seen, proximity: Reals, forward: Reals,
+        collided: Flags,
+    ) -> None:  # fmt: skip
+        loops.drift(actions, *self._plan, there.x, there.y, there.velocity_x, there.velocity_y, collided)
+
+    def observe(self) -> Tensor:
+        """Return (N, 152), as ReinforceJS does."""
+        columns, (distance, kind, place) = self._columns, _arrays(self.sight)
+        told = np.empty((len(distance), 5 * self.layout.eyes + 2), distance.dtype)
+        loops.tell(distance, kind, self._real(self.layout.reach), 5, told)
+        velocities = columns.item_velocity_x, columns.item_velocity_y, columns.velocity_x, columns.velocity_y
+        loops.tell_velocities(place, *velocities, told)
+        return torch.from_numpy(told)
+
+
+def _arrays(tensors: tuple[Tensor, ...]) -> list[NDArray[Any]]:
+    """Return arrays in the memory of `tensors`."""
+    return [tensor.numpy() for tensor in tensors]
+
+
+def _in_parts(live: Callable[[slice], None], count: int) -> None:
+    """Call `live` with the rows of `count` worlds, in parts at once where they are worth torch's threads."""
+    parts = min(torch.get_num_threads(), max(count // PART, 1))
+    edges = [count * part // parts for part in range(parts + 1)]
+    first, *others = (slice(*pair) for pair in pairwise(edges))
+    under_way = [_threads().submit(live, rows) for rows in others]
+    live(first)
+    for part in under_way:
+        part.result()
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(thread_name_prefix="waterworld")
+
+
+os.register_at_fork(after_in_child=_threads.cache_clear)  # a child has none of its parent's threads

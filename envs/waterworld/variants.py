@@ -10,26 +10,23 @@ from torch import Tensor
 from ...devices import has_kernels
 from .core import Core
 from .layout import DRAG, RADIUS, RLDEMO, THRUSTS, TURN, WHEELS, Layout, layout_of
-from .neighbours import Near, Neighbours, near
-from .rays import WALL, Sight, crossed
-from .state import EMPTY
+from .rays import WALL, Sight, meeting
 
 
 def core_of(variant: str, keys: Tensor, *, dtype: torch.dtype = torch.float32) -> Core:
     """Return a world of `variant` for each of `keys` (N,) int64; raise WorldError for an unknown one.
 
-    On a GPU that has kernels for it, in its dtype, they compute it; on a CPU, NumPy where it is the faster one.
+    On a GPU that has kernels for it, in its dtype, they compute it, on a CPU compiled loops.
     """
     layout = layout_of(variant)
+    if keys.device.type == "cpu":
+        from .host import HostReinforceJS, HostRLDemo  # here: they are made of what stands below
+
+        return (HostRLDemo if layout is RLDEMO else HostReinforceJS)(layout, keys, dtype=dtype)
     if layout is RLDEMO and dtype == torch.float32 and has_kernels(keys.device):
         from .kernels.rldemo import FusedRLDemo  # here: without a GPU nobody needs Triton
 
         return FusedRLDemo(layout, keys, dtype=dtype)
-    if layout is RLDEMO and keys.device.type == "cpu":
-        from .host import MOST, HostRLDemo  # here: it is made of what stands below
-
-        if len(keys) <= MOST:
-            return HostRLDemo(layout, keys, dtype=dtype)
     return (RLDemo if layout is RLDEMO else ReinforceJS)(layout, keys, dtype=dtype)
 
 
@@ -38,7 +35,6 @@ class RLDemo(Core):
 
     def __init__(self, layout: Layout, keys: Tensor, *, dtype: torch.dtype = torch.float32) -> None:
         """Make a world for each of `keys`, as Core does."""
-        self._neighbours: Neighbours | None = None
         super().__init__(layout, keys, dtype=dtype)
         wheels = self._floats(WHEELS)
         turns = torch.stack([wheels[:, 0], wheels[:, 1], wheels[:, 0].cos(), wheels[:, 0].sin()])
@@ -63,7 +59,7 @@ class RLDemo(Core):
         x, y = state.x - one_x, state.y - one_y
         x, y = x * right_cosine + y * right_sine, y * right_cosine - x * right_sine
         x, y = left_x + (one_x + x) * 0.5, left_y + (one_y + y) * 0.5
-        collided = self._stopped(x, y)
+        collided = meeting(state.x, state.y, x - state.x, y - state.y, self._walls)[1].any(1)
         state.x = torch.where(collided, state.x, x).clamp(0, layout.width)
         state.y = torch.where(collided, state.y, y).clamp(0, layout.height)
         angle = state.angle - left
@@ -71,27 +67,13 @@ class RLDemo(Core):
         state.angle = torch.where(angle > TURN, angle - TURN, angle)
         return collided
 
-    def _stopped(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return which agents cross a wall on their way to (x, y), each (N,): bool (N,)."""
-        outlook = self._eyes.outlook
-        walls = outlook.within_stride(self.state.x, self.state.y)
-        agent = (walls[0] != outlook.nowhere).nonzero()[:, 0]
-        from_x, from_y, x, y = (place.index_select(0, agent) for place in (self.state.x, self.state.y, x, y))
-        met = crossed(from_x, from_y, x - from_x, y - from_y, outlook.ends(walls.index_select(1, agent)))
-        return torch.zeros_like(self.state.x, dtype=torch.bool).index_copy_(0, agent, met)
+    def _meals(self) -> Tensor:
+        state = self.state
+        _, walled = meeting(state.x[:, None], state.y[:, None], *self._offsets(), self._walls)
+        return self._touched() & ~walled.any(2)
 
-    def _near(self) -> Near:
-        if self._neighbours is None or not self._neighbours.hold(self.state):
-            self._neighbours = Neighbours(self.layout, self.state)
-        return self._neighbours.near(self.state)
-
-    def _meals(self, items: Near) -> Near:
-        meals = items.where(_touching(items))
-        mouth = self.state.x[meals.world], self.state.y[meals.world]
-        return meals.where(~crossed(*mouth, meals.off_x, meals.off_y, self._walls.t()[..., None]))
-
-    def _move_items(self, items: Near) -> Near:
-        return items.where(self.state.item_kind.view(-1)[items.place] != EMPTY)
+    def _move_items(self) -> None:
+        pass
 
     def _walking_reward(self, actions: Tensor, before: Sight) -> tuple[Tensor, Tensor]:
         free = before.distance / self.layout.reach
@@ -133,25 +115,16 @@ class ReinforceJS(Core):
         state.velocity_y = state.velocity_y.masked_fill(collided, 0.0)
         return collided
 
-    def _near(self) -> Near:
-        return near(self.layout, self.state)
+    def _meals(self) -> Tensor:
+        return self._touched()
 
-    def _meals(self, items: Near) -> Near:
-        return items.where(_touching(items))
-
-    def _move_items(self, items: Near) -> Near:
+    def _move_items(self) -> None:
         state, layout = self.state, self.layout
         x, y = state.item_x + state.item_velocity_x, state.item_y + state.item_velocity_y
         state.item_x, state.item_y = x.clamp(1, layout.width - 1), y.clamp(1, layout.height - 1)
         state.item_velocity_x = torch.where(state.item_x == x, state.item_velocity_x, -state.item_velocity_x)
         state.item_velocity_y = torch.where(state.item_y == y, state.item_velocity_y, -state.item_velocity_y)
-        return self._near()
 
     def _walking_reward(self, actions: Tensor, before: Sight) -> tuple[Tensor, Tensor]:
         nothing = torch.zeros_like(self.state.x)
         return nothing, nothing
-
-
-def _touching(items: Near) -> Tensor:
-    """Return which items touch their agent, (P,) bool."""
-    return items.off_x * items.off_x + items.off_y * items.off_y < (2 * RADIUS) ** 2

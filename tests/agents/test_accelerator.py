@@ -7,8 +7,8 @@ import torch
 
 from rlrun.agents import accelerator, host_frames
 from rlrun.agents.config import Config
+from rlrun.agents.host_priorities import HostPriorities
 from rlrun.agents.optimiser import Optimiser
-from rlrun.agents.priorities import HostPriorities
 from rlrun.agents.updates import EagerUpdates
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")

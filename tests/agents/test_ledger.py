@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from rlrun.agents.host_ledger import HostLedger
+from rlrun.agents.host_priorities import EvenPriorities
 from rlrun.agents.ledger import COLUMNS, Ledger
-from rlrun.agents.priorities import BLOCK, EvenPriorities, Priorities
+from rlrun.agents.priorities import BLOCK, Priorities
 
 Life = Callable[..., Iterator[tuple[Tensor, ...]]]
 

@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlrun.agents.priorities import BLOCK, EvenPriorities, HostPriorities, Priorities
+from rlrun.agents.host_priorities import EvenPriorities, HostPriorities
+from rlrun.agents.priorities import BLOCK, Priorities
 
 Kind = type[Priorities]
 

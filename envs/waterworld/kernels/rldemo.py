@@ -8,7 +8,6 @@ from torch import Tensor
 
 from ..episodes import Episodes, Outcome
 from ..layout import Layout
-from ..neighbours import Near
 from ..rays import Sight
 from ..state import Brought
 from ..variants import RLDemo
@@ -53,7 +52,7 @@ class FusedRLDemo(RLDemo):
         super().__init__(layout, keys, dtype=dtype)
         self._numbers = numbers(layout)
 
-    def looked(self, items: Near | None = None) -> Sight:
+    def looked(self) -> Sight:
         """Return what all eyes see from where the agents stand now; each is asked about all items."""
         return look(self._eyes, self.state)[0]
 

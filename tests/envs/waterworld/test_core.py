@@ -10,8 +10,8 @@ import torch
 from rlrun.envs.waterworld import chance
 from rlrun.envs.waterworld.core import Core
 from rlrun.envs.waterworld.explicit import read_state
-from rlrun.envs.waterworld.host import MOST, HostRLDemo
-from rlrun.envs.waterworld.layout import LAYOUTS, RLDEMO
+from rlrun.envs.waterworld.host import HostReinforceJS, HostRLDemo
+from rlrun.envs.waterworld.layout import LAYOUTS, REINFORCEJS, RLDEMO
 from rlrun.envs.waterworld.state import Tick
 from rlrun.envs.waterworld.variants import ReinforceJS, RLDemo, core_of
 
@@ -159,21 +159,22 @@ def test_a_world_is_the_same_alone_and_among_4096(variant: str) -> None:
             assert torch.equal(getattr(core.state, field.name)[0], getattr(many.state, field.name)[row]), field.name
 
 
-def test_on_a_cpu_numpy_ticks_a_few_worlds_and_plain_torch_all_others() -> None:
+def test_on_a_cpu_compiled_loops_tick_all_worlds() -> None:
     assert type(core_of("rldemo", torch.arange(2))) is HostRLDemo
     assert type(core_of("rldemo", torch.arange(2), dtype=torch.float64)) is HostRLDemo
-    assert type(core_of("rldemo", torch.arange(MOST + 1))) is RLDemo
-    assert type(core_of("reinforcejs", torch.arange(2))) is ReinforceJS
+    assert type(core_of("reinforcejs", torch.arange(2_000))) is HostReinforceJS
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
-def test_numpy_ticks_worlds_as_torch_does_to_the_bit(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("kinds", [(RLDemo, HostRLDemo), (ReinforceJS, HostReinforceJS)], ids=LAYOUTS)
+def test_loops_tick_worlds_as_the_plain_code_does_to_the_bit(kinds: tuple[type[Core], ...], dtype: torch.dtype) -> None:
     keys = chance.keys(torch.arange(64), torch.zeros(64, dtype=torch.int64))
-    cores = [kind(RLDEMO, keys, dtype=dtype) for kind in (RLDemo, HostRLDemo)]
+    layout = RLDEMO if RLDemo in kinds else REINFORCEJS
+    cores = [kind(layout, keys, dtype=dtype) for kind in kinds]
     happened = dict.fromkeys(("apples", "poisons", "collided", "eaten", "vanished"), 0)
     for core in cores:
         core.state.clock += 5_700 + 10 * torch.arange(64)  # items are old, and many meet the 6,000th tick
-    for actions in torch.randint(0, 5, (400, 64), generator=torch.Generator().manual_seed(1)):
+    for actions in torch.randint(0, len(layout.actions), (400, 64), generator=torch.Generator().manual_seed(1)):
         walking = actions % 5 * (actions > 2)  # straight on, more often than not
         one, other = (core.tick(walking) for core in cores)
         for field in fields(Tick):
