@@ -75,6 +75,9 @@ class Optimiser:
         self._few = sum(weight.numel() for weight in self._weights) <= FEW
         self._within = torch.ones((), device=self._masters[0].device)
         self._moments = {name: [torch.zeros_like(m) for m in self._masters] for name in MOMENTS[self._name]}
+        # In memory's own order: torch's Adam on a CPU would first copy gradients of another, as with the channels last.
+        self._turned = {i for i, master in enumerate(self._masters) if not master.is_contiguous()}
+        self._as_they_lie = [[*map(_as_it_lies, numbers)] for numbers in (self._masters, *self._moments.values())]
         self._step = torch.zeros((), device=self._masters[0].device)  # taken so far, of all weights alike
         self._moved: list[int] = []  # which of the weights the last gradients are of
 
@@ -114,8 +117,10 @@ class Optimiser:
     def move(self, found: list[Tensor]) -> None:
         """Move the weights one step down the gradients that `gradients` found; they are used up."""
         excess, *grads = found
-        masters = [self._masters[i] for i in self._moved]
-        first, second = ([moment[i] for i in self._moved] for moment in self._moments.values())
+        for place, i in enumerate(self._moved):
+            if i in self._turned:
+                grads[place] = _as_it_lies(grads[place])
+        masters, first, second = ([numbers[i] for i in self._moved] for numbers in self._as_they_lie)
         clips = excess if self._max_grad_norm else None
         self._step += 1
         take = adam if self._name == "adam" else rmsprop
@@ -149,6 +154,11 @@ def _made_like(tensor: Tensor, grad: Tensor) -> Tensor:
     if grad.stride() != tensor.stride():
         return torch.empty_like(tensor).copy_(grad)
     return grad.to(tensor.dtype)
+
+
+def _as_it_lies(tensor: Tensor) -> Tensor:
+    """Return all numbers of `tensor`, in the order of memory where that is another than its own: a view."""
+    return tensor if tensor.is_contiguous() else tensor.as_strided((tensor.numel(),), (1,))
 
 
 def _gathered(grads: list[Tensor]) -> Tensor:

@@ -1,6 +1,7 @@
 """What thinks: bodies turn observations into features, heads turn features into expectations or probabilities."""
 
 from .cnn import CNN, NATURE, ConvLayer, nature_layers
+from .hat_linear import HatLinear
 from .hats import HatFunctions
 from .heads import ActionHead, CategoricalHead, EnsembleHead, ExpectationHead, ProbabilityHead, QuantileHead
 from .impala import Impala
@@ -18,6 +19,7 @@ __all__ = [
     "EnsembleHead",
     "ExpectationHead",
     "HatFunctions",
+    "HatLinear",
     "Impala",
     "NoisyLinear",
     "ProbabilityHead",

@@ -6,6 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from .hat_linear import HatLinear
 from .hats import HatFunctions
 from .layers import cast_input
 
@@ -31,19 +32,21 @@ class MLP(nn.Module):
     ) -> None:
         """Build one layer for each width in `hidden`; raise ValueError if a width is not positive."""
         super().__init__()
-        self.coding = HatFunctions(knots) if knots else nn.Identity()
-        widths = [in_features * max(len(knots), 1), *hidden]
+        widths = [in_features, *hidden]
         if min(widths) < 1:
             raise ValueError(f"every layer needs at least one neuron, but the widths are {widths}")
         layers: list[nn.Module] = []
         for before, width in pairwise(widths):
-            layers.append(nn.Linear(before, width))
+            coded = knots and not layers
+            layers.append(HatLinear(before, width, knots) if coded else nn.Linear(before, width))
             if layer_norm:
                 layers.append(nn.LayerNorm(width))
             layers.append(activation())
         self.layers = nn.Sequential(*layers)
+        alone = knots and not hidden  # no layer is there to see them
+        self.coding = HatFunctions(knots) if alone else nn.Identity()
         self.in_features = in_features
-        self.out_features = widths[-1]
+        self.out_features = in_features * len(knots) if alone else widths[-1]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features, (B, out_features), of inputs (B, ...)."""

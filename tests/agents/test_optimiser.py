@@ -200,3 +200,19 @@ def test_a_state_from_a_file_that_knows_no_memory_order_fits_weights_with_the_ch
         learn(conv, optimiser, slope)
         learn(other, restored, slope)
         assert torch.equal(conv.get_parameter("weight"), other.get_parameter("weight"))
+
+
+@pytest.mark.parametrize("name", ["adam", "rmsprop"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_how_weights_lie_in_memory_makes_no_difference(name: str, dtype: torch.dtype) -> None:
+    begin, *slopes = torch.randn(7, 3, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    weights = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        conv = nn.Conv2d(2, 3, 4, bias=False, dtype=dtype)
+        conv.weight.data = begin.to(dtype).contiguous(memory_format=memory_format)
+        optimiser = Optimiser(conv, config(optimizer=name, learning_rate=0.01))
+        for slope in slopes:
+            step(optimiser, (conv.weight.float() * slope).sum())
+        weights.append(conv.weight)
+    assert torch.equal(*weights)
+    assert not torch.equal(weights[0], begin.to(dtype))

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from rlrun.networks import MLP, HatFunctions
 
@@ -48,9 +49,17 @@ def test_what_is_learned_of_one_range_leaves_the_others_alone() -> None:
 
 def test_a_body_with_knots_has_a_weight_for_each_hat_of_each_number() -> None:
     body = MLP(6, (5,), knots=KNOTS)
-    assert next(body.parameters()).shape == (5, 24)
+    weight, bias = body.parameters()
+    assert weight.shape == (5, 24)
     x = torch.rand(3, 2, 3)
-    assert torch.equal(body(x), body.layers(HatFunctions(KNOTS)(x.reshape(3, 6))))
+    hats = HatFunctions(KNOTS)(x.reshape(3, 6))
+    torch.testing.assert_close(body(x), torch.relu(F.linear(hats, weight, bias)))
+
+
+def test_without_hidden_layers_a_body_shows_the_hats_themselves() -> None:
+    body, x = MLP(3, (), knots=KNOTS), torch.rand(2, 3)
+    assert body.out_features == 12
+    assert torch.equal(body(x), HatFunctions(KNOTS)(x))
 
 
 def test_bytes_are_scaled_to_one_before_they_become_hats() -> None:
