@@ -209,7 +209,7 @@ def test_how_weights_lie_in_memory_makes_no_difference(name: str, dtype: torch.d
     weights = []
     for memory_format in (torch.contiguous_format, torch.channels_last):
         conv = nn.Conv2d(2, 3, 4, bias=False, dtype=dtype)
-        conv.weight.data = begin.to(dtype).contiguous(memory_format=memory_format)
+        conv.weight.data = begin.to(dtype).clone(memory_format=memory_format)
         optimiser = Optimiser(conv, config(optimizer=name, learning_rate=0.01))
         for slope in slopes:
             step(optimiser, (conv.weight.float() * slope).sum())
