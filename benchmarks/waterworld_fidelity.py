@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import torch
 
 from rlrun.envs.errors import WorldError
+from rlrun.envs.waterworld.core import Core
 from rlrun.envs.waterworld.explicit import read_state
 from rlrun.envs.waterworld.layout import AGEING_PERIOD, OLD, RLDEMO, SPAWN_PERIOD
 from rlrun.envs.waterworld.state import EMPTY, Arrivals, Events
-from rlrun.envs.waterworld.variants import RLDemo
+from rlrun.envs.waterworld.variants import core_of
 
 TOLERANCE = 1e-9  # px, rad or reward
 COUNTS = ("eye type", "collided", "eaten", "ageing", "spawning", "items")
@@ -100,9 +101,9 @@ def seen(vectors: list[dict[str, Any]]) -> Fidelity:
     return Fidelity("eyes", len(vectors), {"eye type": int((core.sight.kind != kinds).sum())}, {"eye distance": error})
 
 
-def _core(states: list[dict[str, Any]]) -> RLDemo:
+def _core(states: list[dict[str, Any]]) -> Core:
     """Return a core with these worlds, in float64."""
-    core = RLDemo(RLDEMO, torch.zeros(len(states), dtype=torch.int64), dtype=torch.float64)
+    core = core_of("rldemo", torch.zeros(len(states), dtype=torch.int64), dtype=torch.float64)
     for row, state in enumerate(states):
         plain = {key: state[key] for key in ("x", "y", "angle", "clock", "items")}
         plain["items"] = [[*item, 0][:4] for item in plain["items"]]  # the vectors tell no age

@@ -23,7 +23,14 @@ def seconds_for(steps: int, agent: DQN, obs_dtype: torch.dtype, progress: Progre
     ones = torch.ones(config.batch_size, device=device)
     batch = Batch(obs, ones.long() * 0, ones, ones, obs, ones, ones.long())
     few = torch.as_tensor(progress.obs).to(device)
-    update = _median_seconds(lambda: spare.learn(batch), device)
+    inner = obs.repeat_interleave(config.n_step - 1, 0), batch.action.repeat_interleave(config.n_step - 1)
+
+    def make_update() -> None:
+        if spare.departs is not None:
+            spare.departs(*inner)  # as sampling asks
+        spare.learn(batch)
+
+    update = _median_seconds(make_update, device)
     act = _median_seconds(lambda: spare.act(few, 0.5), device) / config.num_envs
     left = max(0, steps - progress.step)
     learned = max(0, steps - max(progress.step, config.learning_starts))
