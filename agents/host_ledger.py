@@ -56,6 +56,9 @@ def _write_row(
 ) -> None:  # fmt: skip
     """Do what `Ledger._write` does; from `action` on, the columns (rows, N)."""
     rows, num_envs = action.shape
+    told = len(new_action), len(new_reward), len(terminated), len(truncated), len(life_lost)
+    if min(told) != num_envs or max(told) != num_envs:
+        raise ValueError("a row of a replay must have a number for each of its worlds")
     last = (row - 1) % rows
     for world in range(num_envs):
         over, lost = terminated[world], life_lost[world]
@@ -97,6 +100,8 @@ def _look_up(
     actions, ends = np.empty(len(start), np.int64), np.empty(len(start), np.int64)
     rewards, discounts = np.empty(len(start), np.float32), np.empty(len(start), np.float32)
     for number, slot in enumerate(start):
+        if not 0 <= slot < rows * num_envs:
+            raise IndexError("there is no such slot in the replay")
         row, world = divmod(slot, num_envs)
         actions[number] = action[row, world]
         rewards[number], discounts[number] = reward[row, world], discount[row, world]

@@ -103,6 +103,8 @@ def _set(slots: Slots, weights: Leaves, leaves: Leaves, sums: Reals) -> None:
     """Give `slots` (M,) their weights (M,) among the leaves (blocks, block), and sum their blocks anew."""
     block = leaves.shape[1]
     for number, slot in enumerate(slots):
+        if not 0 <= slot < leaves.size:
+            raise IndexError("there is no such slot among the priorities")
         leaves[slot // block, slot % block] = weights[number]
     for slot in slots:
         sums[slot // block] = _total(leaves[slot // block])

@@ -70,9 +70,11 @@ class _Product(torch.autograd.Function):
 
 def _hat_product(x: Tensor, weight: Tensor, bias: Tensor, knots: Tensor, rise: Tensor, fall: Tensor) -> Tensor:
     """Return W hats(x) + b, (B, O)."""
+    if x.shape[1] * len(knots) != weight.shape[1]:
+        raise ValueError(f"a layer on {weight.shape[1] // len(knots)} numbers was given {x.shape[1]}")
     x = x.contiguous()
-    usual, others = _usual(x.numpy())
-    if others > FEW * x.numel():
+    usual = _found_usual(x)
+    if usual is None:
         return F.linear(torch.ops.rlrun.hats(x, knots, rise, fall), weight, bias)
     y = torch.empty(len(x), len(bias), dtype=x.dtype)
     hats = weight.t().contiguous().numpy()
@@ -83,13 +85,21 @@ def _hat_product(x: Tensor, weight: Tensor, bias: Tensor, knots: Tensor, rise: T
 def _hat_slope(slope: Tensor, x: Tensor, knots: Tensor, rise: Tensor, fall: Tensor) -> Tensor:
     """Return the slope of W, (O, D * K), given that of W hats(x) + b, (B, O)."""
     x = x.contiguous()
-    usual, others = _usual(x.numpy())
-    if others > FEW * x.numel():
+    usual = _found_usual(x)
+    if usual is None:
         product: Tensor = torch.ops.rlrun.hats(x, knots, rise, fall).t().mm(slope)
         return product.t()
     found = torch.zeros(x.shape[1] * len(knots), slope.shape[1], dtype=x.dtype)
     _gather(x.numpy(), usual, knots.numpy(), fall.numpy(), slope.contiguous().numpy(), found.numpy())
     return found.t()
+
+
+def _found_usual(x: Tensor) -> Reals | None:
+    """Return what each of the numbers of `x` (B, D) usually is; None where few enough are so."""
+    if not len(x):
+        return None
+    usual, others = _usual(x.numpy())
+    return None if others > FEW * x.numel() else usual
 
 
 @native
@@ -113,7 +123,7 @@ def _usual(x: Reals) -> tuple[Reals, int]:
 def _multiply(x: Reals, usual: Reals, knots: Reals, fall: Reals, hats: Reals, bias: Reals, y: Reals) -> None:
     """Write `y` (B, O): the sum of the `hats`, (D * K, O), under which the numbers `x` (B, D) stand, and the bias."""
     zero, one, count = x.dtype.type(0), x.dtype.type(1), len(knots)
-    base, mean, row, left, share = bias.copy(), np.empty_like(bias), *_room(x)
+    base, usually, row, left, share = bias.copy(), np.empty_like(bias), *_room(x)
     for n in range(len(y)):
         for neuron in range(len(base)):
             y[n, neuron] = zero
@@ -123,14 +133,14 @@ def _multiply(x: Reals, usual: Reals, knots: Reals, fall: Reals, hats: Reals, bi
         up, down = share[others], one - share[others]
         lower, upper = hats[first], hats[first + 1]
         for neuron in range(len(base)):
-            mean[neuron] = down * lower[neuron] + up * upper[neuron]
-            base[neuron] += mean[neuron]
+            usually[neuron] = down * lower[neuron] + up * upper[neuron]
+            base[neuron] += usually[neuron]
         for other in range(others):
             first = number * count + left[other]
             up, down = share[other], one - share[other]
             lower, upper, told = hats[first], hats[first + 1], y[row[other]]
             for neuron in range(len(base)):
-                told[neuron] += down * lower[neuron] + up * upper[neuron] - mean[neuron]
+                told[neuron] += down * lower[neuron] + up * upper[neuron] - usually[neuron]
     for n in range(len(y)):
         for neuron in range(len(base)):
             y[n, neuron] += base[neuron]

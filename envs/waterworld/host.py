@@ -78,7 +78,7 @@ class Host(Core):
 
     That is some hundred operations on all worlds, each of which takes microseconds before its arithmetic begins; a loop
     has a world's numbers at hand until all is done with them. Only sines and roots are torch's, which are not rounded
-    as others'. The tensors of a state are written to in place. An action that does not exist is not found out.
+    as others'. The tensors of a state are written to in place.
     """
 
     def __init__(self, layout: Layout, keys: Tensor, *, dtype: torch.dtype = torch.float32) -> None:

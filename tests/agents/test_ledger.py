@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rlrun.agents.host_ledger import HostLedger
-from rlrun.agents.host_priorities import EvenPriorities
+from rlrun.agents.host_priorities import EvenPriorities, HostPriorities
 from rlrun.agents.ledger import COLUMNS, Ledger
 from rlrun.agents.priorities import BLOCK, Priorities
 
@@ -141,3 +141,17 @@ def test_in_numpy_a_row_is_the_plain_codes_to_the_bit_and_even_priorities_know_t
         if plain.added > 6:
             drawn = [ledger.priorities.sample(50, torch.Generator().manual_seed(0)) for ledger in (numpy, plain)]
             assert torch.equal(*drawn)
+
+
+def test_in_loops_nothing_is_written_or_read_beyond_a_ledgers_memory(life: Life) -> None:
+    settings = {"stack": 1, "n_step": 2, "discount": 0.9, "priority_exponent": 0.5, "device": torch.device("cpu")}
+    ledger = HostLedger(12, 5, priorities=HostPriorities, **settings)
+    with pytest.raises(ValueError, match="a number for each of its worlds"):
+        ledger.add(*next(life("cpu", 4)))
+    for row in islice(life("cpu", 5), 12):
+        ledger.add(*row)
+    for slot in (-1, 60):
+        with pytest.raises(IndexError, match="no such slot in the replay"):
+            ledger.at(torch.tensor([3, slot]))
+    with pytest.raises(IndexError, match="no such slot among the priorities"):
+        ledger.update(torch.tensor([3, 1000]), torch.ones(2))

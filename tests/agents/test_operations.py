@@ -23,13 +23,13 @@ from rlrun.agents.replay import Replay
 
 RECORDED_WITH = "2.13"  # the version of torch; another one may cut the same call into other operations
 RECORDED = {
-    ("dqn", "update"): 130,
+    ("dqn", "update"): 133,
     ("dqn", "sample"): 18,
-    ("fast", "update"): 217,
+    ("fast", "update"): 220,
     ("fast", "sample"): 18,
     ("control", "update"): 156,
     ("control", "sample"): 17,
-    ("rainbow", "update"): 432,
+    ("rainbow", "update"): 433,
     ("rainbow", "sample"): 25,
 }
 OTHER_VERSIONS = 1.1  # how much more they may take

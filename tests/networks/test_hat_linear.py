@@ -62,3 +62,15 @@ def test_a_copy_and_what_is_saved_say_the_same() -> None:
     other.load_state_dict({name: value.contiguous() for name, value in layer.state_dict().items()})
     assert torch.equal(copy.deepcopy(layer)(x), layer(x))
     assert torch.equal(other(x), layer(x))
+
+
+def test_no_rows_come_to_no_rows() -> None:
+    layer = HatLinear(9, 7, KNOTS)
+    y = layer(torch.empty(0, 9))
+    assert y.shape == (0, 7)
+    assert not any(grad.any() for grad in torch.autograd.grad(y.sum(), layer.parameters()))
+
+
+def test_another_count_of_numbers_is_refused() -> None:
+    with pytest.raises(ValueError, match="a layer on 9 numbers was given 8"):
+        HatLinear(9, 7, KNOTS)(torch.rand(4, 8))

@@ -189,6 +189,16 @@ def test_loops_tick_worlds_as_the_plain_code_does_to_the_bit(kinds: tuple[type[C
     assert min(happened.values()) > 50, happened
 
 
+@pytest.mark.parametrize("variant", LAYOUTS)
+def test_in_loops_an_action_that_does_not_exist_is_refused(variant: str) -> None:
+    core = core_of(variant, torch.arange(3))
+    for action in (-1, 5):
+        with pytest.raises(IndexError, match="no such action"):
+            core.tick(torch.tensor([0, action, 0]))
+    with pytest.raises(ValueError, match="an action for each world"):
+        core.tick(torch.tensor([0, 0]))
+
+
 def test_chance_is_even_and_differs_by_world_tick_purpose_and_slot() -> None:
     keys = chance.keys(torch.arange(2_000), torch.zeros(2_000, dtype=torch.int64))
     clock = torch.full_like(keys, 7)
