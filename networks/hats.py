@@ -65,7 +65,7 @@ def _hats(x: Tensor, knots: Tensor, rise: Tensor, fall: Tensor) -> Tensor:
     """Return the hats, (B, D * K), of numbers (B, D), to the bit as the operations on tensors have them."""
     hats = np.empty((x.numel(), len(knots)), x.numpy().dtype)
     _rise_and_fall(x.reshape(-1).numpy(), knots.numpy(), rise.numpy(), fall.numpy(), hats)
-    return torch.from_numpy(hats).view(len(x), -1)
+    return torch.from_numpy(hats).view(len(x), x.shape[1:].numel() * len(knots))
 
 
 @native
