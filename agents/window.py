@@ -115,10 +115,11 @@ class Window:
         """Take new observations (N, D) into the windows, emptied before where an episode `opened`; return a copy."""
         newest = torch.as_tensor(obs)
         device = newest.device
-        new = torch.as_tensor(opened).to(device)[:, None]
         self._one_hot = self._one_hot.to(device)  # once: from then on it is there
-        action = self._one_hot[self._taken.to(device)].masked_fill(new, 0)
-        older = self._rows[:, 1:].to(device).masked_fill(new[:, None], 0)
+        action, older = self._one_hot[self._taken.to(device)], self._rows[:, 1:].to(device)
+        if opened.any():
+            new = torch.as_tensor(opened).to(device)[:, None]
+            action, older = action.masked_fill(new, 0), older.masked_fill(new[:, None], 0)
         self._rows = torch.cat([older, torch.cat([newest, action], 1)[:, None]], 1)
         return self._shown(obs)
 

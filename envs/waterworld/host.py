@@ -109,7 +109,7 @@ class Host(Core):
 
         _in_parts(live, len(keys))
         self.sight = Sight(*map(torch.from_numpy, seen))
-        gone = (torch.from_numpy(np.flatnonzero(flags)) for flags in happened)
+        gone = (torch.from_numpy(flags.reshape(-1).nonzero()[0]) for flags in happened)
         told = (torch.from_numpy(column) for column in (*floats, *wholes, collided))
         return Tick(*told, *gone)
 
@@ -163,12 +163,13 @@ class Host(Core):
         """Write into `seen` what the eyes of `rows`, which are `there`, see."""
         angle = torch.from_numpy(there.angle)
         distance, kind, place = (column[rows] for column in seen)
-        loops.see(
+        items = loops.see(
             angle.sin().numpy(), angle.cos().numpy(), *self._gaze, there.x, there.y, there.item_x, there.item_y,
             there.item_kind, rows.start, distance, kind, place,
         )  # fmt: skip
-        squared = torch.from_numpy(distance)
-        torch.where(torch.from_numpy(place) < 0, squared, squared.sqrt(), out=squared)
+        if items:
+            squared = torch.from_numpy(distance)
+            torch.where(torch.from_numpy(place) < 0, squared, squared.sqrt(), out=squared)
 
     def _blank(self) -> Seen:
         """Return room for what all eyes see."""
@@ -185,20 +186,20 @@ class HostRLDemo(Host, RLDemo):
     """RLDemo on a CPU."""
 
     @cached_property
-    def _plan(self) -> tuple[Reals, Reals, Any, Any, Any]:
-        """What `loops.roll` knows of wheels and of where they roll."""
+    def _plan(self) -> tuple[Any, Any, Any, Reals, Reals, Any, Any, Any]:
+        """What `loops.roll` knows of rewards and of wheels, and of where they roll."""
         real, layout = self._real, self.layout
-        return self._wheels.numpy(), self._walls_there, real(TURN), real(layout.width), real(layout.height)
+        numbers = real(layout.reach), real(0.1), real(RADIUS / 2)
+        return *numbers, self._wheels.numpy(), self._walls_there, real(TURN), real(layout.width), real(layout.height)
 
     def _walk(
         self, rows: slice, there: Columns, actions: Wholes, before: Seen, proximity: Reals, forward: Reals,
         collided: Flags,
     ) -> None:  # fmt: skip
         facing = torch.from_numpy(there.angle) + pi / 2
-        arm_x, arm_y = facing.sin() * (RADIUS / 2), facing.cos() * (RADIUS / 2)
         loops.roll(
-            actions, before.distance[rows], before.kind[rows], self._real(self.layout.reach), self._real(0.1),
-            arm_x.numpy(), arm_y.numpy(), *self._plan, there.x, there.y, there.angle, proximity, forward, collided,
+            actions, before.distance[rows], before.kind[rows], facing.sin().numpy(), facing.cos().numpy(), *self._plan,
+            there.x, there.y, there.angle, proximity, forward, collided,
         )  # fmt: skip
 
     def observe(self) -> Tensor:

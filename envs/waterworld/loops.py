@@ -28,14 +28,14 @@ GOLDEN, FIRST, SECOND = (np.uint64(number % 2**64) for number in (chance.GOLDEN,
 
 @native
 def roll(
-    actions: Wholes, seen: Reals, seen_kind: Wholes, reach: Real, bonus: Real, sine: Reals, cosine: Reals,
+    actions: Wholes, seen: Reals, seen_kind: Wholes, sine: Reals, cosine: Reals, reach: Real, bonus: Real, arm: Real,
     wheels: Reals, walls: Reals, turn: Real, width: Real, height: Real,
     x: Reals, y: Reals, angle: Reals, proximity: Reals, forward: Reals, collided: Flags,
 ) -> None:  # fmt: skip
     """Reward and move agents on two wheels, as `RLDemo._walking_reward` and `_move` do.
 
-    seen and seen_kind: (N, E) before they move. sine and cosine: (N,) of the way to one of their wheels, times its
-    length. wheels: (6, actions).
+    seen and seen_kind: (N, E) before they move. sine and cosine: (N,) of the way to one of their wheels, which is as
+    long as `arm`. wheels: (6, actions).
     """
     _check(actions, len(x), wheels.shape[1])
     half, one, eyes = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(seen.shape[1])
@@ -48,7 +48,8 @@ def roll(
         forward[n] = bonus * proximity[n] if action == 0 and proximity[n] > 0.75 else 0
 
         left, right = wheels[0, action], wheels[1, action]
-        one_x, one_y, two_x, two_y = x[n] + sine[n], y[n] + cosine[n], x[n] - sine[n], y[n] - cosine[n]
+        arm_x, arm_y = sine[n] * arm, cosine[n] * arm
+        one_x, one_y, two_x, two_y = x[n] + arm_x, y[n] + arm_y, x[n] - arm_x, y[n] - arm_y
         to_x, to_y = _turned(x[n] - two_x, y[n] - two_y, wheels[2, action], wheels[3, action])
         left_x, left_y = (two_x + to_x) * half, (two_y + to_y) * half
         to_x, to_y = _turned(x[n] - one_x, y[n] - one_y, wheels[4, action], -wheels[5, action])
@@ -128,13 +129,13 @@ def see(
     sine: Reals, cosine: Reals, eye_sine: Reals, eye_cosine: Reals, walls: Reals, reach: Real, farthest: float,
     radius: float, x: Reals, y: Reals, item_x: Reals, item_y: Reals, item_kind: Kinds, first: int,
     distance: Reals, kind: Wholes, place: Wholes,
-) -> None:  # fmt: skip
-    """Look with all eyes, as `rays.look` does, but write squares of the distances of items.
+) -> bool:  # fmt: skip
+    """Look with all eyes, as `rays.look` does, but write squares of the distances of items; return if any was seen.
 
     sine and cosine: (N,) of the agents' headings, and (E,) of their eyes. farthest: the square of a distance from which
     on no eye sees an item. first: the row of the first world, as `place` counts them.
     """
-    items = item_kind.shape[1]
+    items, seen = item_kind.shape[1], False
     ray_x, ray_y, nearest = np.empty_like(eye_sine), np.empty_like(eye_sine), np.empty_like(eye_sine)
     for n in range(len(x)):
         for eye in range(len(nearest)):
@@ -175,6 +176,8 @@ def see(
                     distance[n, eye] = t * t + e * e
                     kind[n, eye] = item_kind[n, slot]
                     place[n, eye] = (first + n) * items + slot
+                    seen = True
+    return seen
 
 
 @native
