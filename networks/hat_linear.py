@@ -18,10 +18,10 @@ Reals = NDArray[Any]  # of one dtype
 Wholes = NDArray[np.int64]
 
 VOTES = 32
-"""Rows that are asked what is usual: enough, and a hundredth of the work."""
+"""Rows that are asked what is usual: in Waterworld they find nearly all of it, and three rows but a half."""
 
 FEW = 0.4
-"""The share of numbers other than usual from which on a product of matrices is the faster way."""
+"""The share of others up to which this is the faster way: on one core, for outputs up to .6, for slopes up to .45."""
 
 
 class HatLinear(nn.Linear):
