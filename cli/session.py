@@ -210,8 +210,10 @@ class Session:
             return
         shown, shown_step = self.seconds, progress.step
         steps = train_as_they_step(self.agent, self.envs, self.replay, self.config, progress, self._updates)
-        for _ in steps:
+        for number, _ in enumerate(steps):
             self.seconds = before + time.perf_counter() - start
+            if number == 0:  # what is compiled for the first step says nothing of the speed
+                shown, shown_step = self.seconds, progress.step
             for episode in progress.finished:
                 self.recent.append(episode.score)
                 self._rows.append({"kind": "episode", **asdict(episode), "seconds": round(self.seconds, 2)})

@@ -219,6 +219,23 @@ def test_training_says_what_it_does_before_torch_is_loaded_and_never_loads_its_c
     assert told[-1][2].startswith("trained 40")
 
 
+def test_what_is_compiled_for_the_first_step_does_not_count_as_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = sessions.train_as_they_step
+
+    def slow_at_first(*arguments: Any) -> Any:
+        time.sleep(1.5)
+        yield from real(*arguments)
+
+    monkeypatch.setattr(sessions, "train_as_they_step", slow_at_first)
+    run = train(tmp_path, steps=2_000, settings={"learning_starts": 1_990})
+    reports = [row for row in read_metrics(run.folder) if row["kind"] == "progress"]
+    assert reports[0]["step"] > 4
+    assert reports[0]["seconds"] > 1.5
+    assert min(row["steps_per_second"] for row in reports) > 100  # 4 steps in 1.5 s are 3
+
+
 def test_json_lines_end_with_the_evaluation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["train", "--env", "CartPole-v1", "--steps", "400", "--dir", str(tmp_path), "--json", "--evaluate", "3"]
     assert run(cli, arguments) == 0
