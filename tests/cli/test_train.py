@@ -230,7 +230,7 @@ def test_what_is_compiled_for_the_first_step_does_not_count_as_its_time(
 
     monkeypatch.setattr(sessions, "train_as_they_step", slow_at_first)
     run = train(tmp_path, steps=2_000, settings={"learning_starts": 1_990})
-    reports = [row for row in read_metrics(run.folder) if row["kind"] == "progress"]
+    reports = [row for row in read_metrics(run.metrics) if row["kind"] == "progress"]
     assert reports[0]["step"] > 4
     assert reports[0]["seconds"] > 1.5
     assert min(row["steps_per_second"] for row in reports) > 100  # 4 steps in 1.5 s are 3
