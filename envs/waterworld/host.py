@@ -87,11 +87,17 @@ class Host(Core):
         super().__init__(layout, keys, dtype=dtype)
 
     def tick(self, actions: Tensor, events: Events | None = None) -> Tick:
-        """Let all worlds take one step, as Core does."""
+        """Let all worlds take one step, as Core does.
+
+        Raises IndexError for an action that does not exist, ValueError for more or less of them than worlds, and then
+        nothing has changed.
+        """
         if events is not None:  # recorded ones, for which nothing needs to be fast
             return super().tick(actions, events)
         columns, keys, doing = self._columns, self.keys.numpy(), actions.numpy()
-        columns.clock[:] += 1
+        loops.check(doing, len(keys), len(self.layout.actions))
+        clock = columns.clock
+        clock += 1
         proximity, forward, digestion = floats = np.zeros((3, len(keys)), self._walls_there.dtype)
         apples, poisons = wholes = np.zeros((2, len(keys)), np.int64)
         eaten, vanished = happened = np.zeros((2, *columns.item_kind.shape), np.bool_)

@@ -27,6 +27,16 @@ GOLDEN, FIRST, SECOND = (np.uint64(number % 2**64) for number in (chance.GOLDEN,
 
 
 @native
+def check(actions: Wholes, worlds: int, count: int) -> None:
+    """Raise ValueError if there is not an action for each world, IndexError for one that is not among `count`."""
+    if len(actions) != worlds:
+        raise ValueError("there must be an action for each world")
+    for action in actions:
+        if not 0 <= action < count:
+            raise IndexError("there is no such action")
+
+
+@native
 def roll(
     actions: Wholes, seen: Reals, seen_kind: Wholes, sine: Reals, cosine: Reals, reach: Real, bonus: Real, arm: Real,
     wheels: Reals, walls: Reals, turn: Real, width: Real, height: Real,
@@ -37,7 +47,6 @@ def roll(
     seen and seen_kind: (N, E) before they move. sine and cosine: (N,) of the way to one of their wheels, which is as
     long as `arm`. wheels: (6, actions).
     """
-    _check(actions, len(x), wheels.shape[1])
     half, one, eyes = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(seen.shape[1])
     for n in range(len(x)):
         action = actions[n]
@@ -69,7 +78,6 @@ def drift(
     x: Reals, y: Reals, velocity_x: Reals, velocity_y: Reals, collided: Flags,
 ) -> None:  # fmt: skip
     """Move agents that drift, as `ReinforceJS._move` does; thrusts: (2, actions)."""
-    _check(actions, len(x), thrusts.shape[1])
     for n in range(len(x)):
         action = actions[n]
         velocity_x[n] = (velocity_x[n] + thrusts[0, action]) * drag
@@ -202,16 +210,6 @@ def tell_velocities(
             told[n, 5 * eye + 3] = item_velocity_x[n, slot] if seen else 0
             told[n, 5 * eye + 4] = item_velocity_y[n, slot] if seen else 0
         told[n, 5 * eyes], told[n, 5 * eyes + 1] = velocity_x[n], velocity_y[n]
-
-
-@native
-def _check(actions: Wholes, worlds: int, count: int) -> None:
-    """Raise ValueError if there is not an action for each world, IndexError for one that is not among `count`."""
-    if len(actions) != worlds:
-        raise ValueError("there must be an action for each world")
-    for action in actions:
-        if not 0 <= action < count:
-            raise IndexError("there is no such action")
 
 
 @native

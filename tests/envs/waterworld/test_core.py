@@ -197,6 +197,7 @@ def test_in_loops_an_action_that_does_not_exist_is_refused(variant: str) -> None
             core.tick(torch.tensor([0, action, 0]))
     with pytest.raises(ValueError, match="an action for each world"):
         core.tick(torch.tensor([0, 0]))
+    assert core.state.clock.tolist() == [0, 0, 0]
 
 
 def test_chance_is_even_and_differs_by_world_tick_purpose_and_slot() -> None:
