@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +48,14 @@ class MLP(nn.Module):
         self.coding = HatFunctions(knots) if alone else nn.Identity()
         self.in_features = in_features
         self.out_features = in_features * len(knots) if alone else widths[-1]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Read what was saved, also while hats still stood before the layers."""
+        for name in ("knots", "rise", "fall"):
+            before, now = f"{prefix}coding.{name}", f"{prefix}layers.0.hats.{name}"
+            if len(self.layers) and before in state_dict:
+                state_dict[now] = state_dict.pop(before)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features, (B, out_features), of inputs (B, ...)."""

@@ -73,3 +73,13 @@ def test_knots_are_part_of_what_is_saved() -> None:
     other.load_state_dict(body.state_dict())
     x = torch.rand(10, 2)
     assert torch.equal(body(x), other(x))
+
+
+def test_what_was_saved_while_hats_stood_before_the_layers_is_read() -> None:
+    body, other = MLP(2, (5,), knots=KNOTS), MLP(2, (5,), knots=(0.0, 0.1, 0.2, 0.3))
+    saved = {name.replace("layers.0.hats", "coding"): value for name, value in body.state_dict().items()}
+    assert "coding.knots" in saved
+    network = torch.nn.Sequential(other)
+    network.load_state_dict({f"0.{name}": value for name, value in saved.items()})
+    x = torch.rand(10, 2)
+    assert torch.equal(body(x), other(x))
