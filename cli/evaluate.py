@@ -57,6 +57,7 @@ def measure(
     from ..agents.evaluate import evaluate
     from ..envs import human_normalised, make, reference_scores
     from .player import load_player
+    from .tuning import on_one_thread
 
     player = load_player(run, checkpoint=checkpoint)
     epsilon = player.config.evaluation_epsilon if epsilon is None else epsilon
@@ -64,9 +65,11 @@ def measure(
     seed = player.seed + SEED_OFFSET if seed is None else seed
     worlds = make(player.world, min(WORLDS, episodes), seed, protocol if player.protocol != "none" else "machado")
     envs = player.seeing(worlds)
+    numbers = len(player.agent.obs_shape) != 3  # so few of them that a second thread would only wait for the first
     start = time.perf_counter()
     try:
-        result = evaluate(player.agent, envs, episodes, epsilon, max_steps=STEPS_AN_EPISODE * episodes)
+        with on_one_thread(numbers):
+            result = evaluate(player.agent, envs, episodes, epsilon, max_steps=STEPS_AN_EPISODE * episodes)
     finally:
         envs.close()
     low, high = result.interval()

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+from collections.abc import Iterator
 
 import torch
 
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3  # mallopt's names for them
+
+
+@contextlib.contextmanager
+def on_one_thread(where: bool) -> Iterator[None]:
+    """Have torch compute on one thread inside of this, if `where`; then on as many as before."""
+    threads = torch.get_num_threads()
+    try:
+        if where:
+            torch.set_num_threads(1)
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def tune_process(threads: int = 0) -> None:
