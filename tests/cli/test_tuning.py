@@ -17,7 +17,7 @@ def test_one_thread_computes_where_asked_and_as_many_as_before_afterwards() -> N
     try:
         with on_one_thread(False):
             assert torch.get_num_threads() == 2
-        with pytest.raises(KeyError, match="^1$"):
+        with pytest.raises(KeyError, match=r"^1$"):
             _fail_on_one_thread()
         assert torch.get_num_threads() == 2
     finally:
