@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -185,12 +185,13 @@ class Session:
         return saved
 
     def _save_best(self, parts: dict[str, dict[str, torch.Tensor]], state: dict[str, Any]) -> None:
-        """Keep the weights apart if the recent score is the best so far, once there are enough episodes to tell."""
+        """Keep the weights apart if the recent scores are the best so far, once there are enough episodes to tell."""
         if len(self.recent) < RECENT // 5:
             return
         score = float(np.mean(self.recent))
-        if self.best_score is None or score > self.best_score:
-            self.best_score = state["best_score"] = score
+        as_good = keeps_up(self.recent, self.best_score)
+        self.best_score = state["best_score"] = score if self.best_score is None else max(score, self.best_score)
+        if as_good:
             weights = {"weights": parts["weights"]}
             checkpoints.write(self.run.checkpoints / BEST, self.progress.step, weights, {"score": score}, [])
 
@@ -288,3 +289,13 @@ class Session:
         """Write what was not yet logged, and stop the emulators."""
         self._flush_metrics()
         self.envs.close()
+
+
+def keeps_up(scores: Sequence[float], best: float | None) -> bool:
+    """Return whether the mean of `scores`, two or more, is as high as the `best` mean so far, or lower by chance only.
+
+    By chance: by no more than its standard error. Of two agents that this can't tell apart, the newer one has learned
+    for longer. The best is the highest of all, so the agents that are kept do not sink step by step.
+    """
+    error = float(np.std(scores, ddof=1)) / len(scores) ** 0.5
+    return best is None or float(np.mean(scores)) >= best - error

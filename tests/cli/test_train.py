@@ -18,7 +18,7 @@ from rlrun.cli import session as sessions
 from rlrun.cli.errors import DIVERGED, ENVIRONMENT, RESOURCES, USAGE, CommandError, run
 from rlrun.cli.main import cli
 from rlrun.cli.run import Run, read_metrics
-from rlrun.cli.session import Session
+from rlrun.cli.session import Session, keeps_up
 
 SMALL = {"learning_starts": 200, "checkpoint_steps": 500, "replay_capacity": 2_000, "num_envs": 4}
 COMMAND = [sys.executable, "-m", "rlrun"]
@@ -217,6 +217,33 @@ def test_training_says_what_it_does_before_torch_is_loaded_and_never_loads_its_c
     assert told[0][2].startswith("training CartPole-v1, preset control, seed 0, on cpu, in ")
     assert told[-1][:2] == ["True", "False"]
     assert told[-1][2].startswith("trained 40")
+
+
+def test_a_newer_agent_counts_as_best_unless_its_scores_are_lower_by_more_than_chance() -> None:
+    scores = [400.0, 500.0] * 50  # 450, with a standard error of 5.03
+    assert keeps_up(scores, None)
+    assert keeps_up(scores, 455.0)
+    assert not keeps_up(scores, 455.1)
+    assert keeps_up([500.0] * 20, 500.0)
+    assert not keeps_up([499.0] * 20, 500.0)
+
+
+def test_the_best_weights_follow_the_highest_score_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float | None] = []
+
+    def never(scores: Any, best: float | None) -> bool:
+        asked.append(best)
+        return best is None
+
+    monkeypatch.setattr(sessions, "keeps_up", never)
+    run = train(tmp_path, steps=3_000)
+    assert len(asked) > 3
+    known = [best for best in asked if best is not None]
+    assert known == sorted(known)
+    assert checkpoints.read(run.checkpoints / sessions.BEST).step < 3_000
+    monkeypatch.setattr(sessions, "keeps_up", lambda scores, best: True)
+    again = rlrun.train(resume=run.folder, steps=3_600, evaluate=0)
+    assert checkpoints.read(again.checkpoints / sessions.BEST).step >= 3_600
 
 
 def test_what_is_compiled_for_the_first_step_does_not_count_as_its_time(
