@@ -76,7 +76,7 @@ def _hat_product(x: Tensor, weight: Tensor, bias: Tensor, knots: Tensor, rise: T
     usual = _found_usual(x)
     if usual is None:
         return F.linear(torch.ops.rlrun.hats(x, knots, rise, fall), weight, bias)
-    y = torch.empty(len(x), len(bias), dtype=x.dtype)
+    y = torch.zeros(len(x), len(bias), dtype=x.dtype)
     hats = weight.t().contiguous().numpy()
     _multiply(x.numpy(), usual, knots.numpy(), fall.numpy(), hats, bias.contiguous().numpy(), y.numpy())
     return y
@@ -121,12 +121,9 @@ def _usual(x: Reals) -> tuple[Reals, int]:
 
 @native
 def _multiply(x: Reals, usual: Reals, knots: Reals, fall: Reals, hats: Reals, bias: Reals, y: Reals) -> None:
-    """Write `y` (B, O): the sum of the `hats`, (D * K, O), under which the numbers `x` (B, D) stand, and the bias."""
-    zero, one, count = x.dtype.type(0), x.dtype.type(1), len(knots)
+    """Add to `y` (B, O) the sum of the `hats`, (D * K, O), under which the numbers `x` (B, D) stand, and the bias."""
+    one, count = x.dtype.type(1), len(knots)
     base, usually, row, left, share = bias.copy(), np.empty_like(bias), *_room(x)
-    for n in range(len(y)):
-        for neuron in range(len(base)):
-            y[n, neuron] = zero
     for number in range(len(usual)):
         others = _look(x, usual, number, knots, fall, row, left, share)
         first = number * count + left[others]
