@@ -84,8 +84,6 @@ def watch(
         protocol: "machado" or "nature"; by default the one of the training.
 
     """
-    import torch
-
     from ..agents.window import windowed
     from ..envs import make_screen
     from .evaluate import SEED_OFFSET
@@ -93,15 +91,15 @@ def watch(
     from .recorder import Recorder
     from .show import show
     from .stopper import Stopper
+    from .tuning import on_one_thread
 
     seed = player.seed + SEED_OFFSET if seed is None else seed
     epsilon = player.config.evaluation_epsilon if epsilon is None else epsilon
     screen = make_screen(player.world, seed, protocol or player.protocol)
     screen.world = windowed(screen.world, player.config)  # type: ignore[type-var]  # its spaces are the World's
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # one state at a time: more threads only wait for each other, and for a training beside
     try:
-        with Stopper() as stopper:
+        # One state at a time: more threads only wait for each other, and for a training beside.
+        with on_one_thread(True), Stopper() as stopper:
 
             def stopped() -> bool:
                 return stopper.signal is not None
@@ -119,7 +117,6 @@ def watch(
         print("\n".join(report), flush=True)
         return stopper.exit_code
     finally:
-        torch.set_num_threads(threads)
         screen.close()
 
 
