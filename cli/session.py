@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -26,10 +25,10 @@ from .estimate import seconds_for
 from .processor import against_bfloat16, precision_notes
 from .report import Report
 from .run import Run, append_metrics
+from .running_score import RunningScore
 from .tuning import tune_process
 
 KEEP = 2  # checkpoints, beside the best
-RECENT = 100  # episodes in the running score
 BEST = "best"
 
 
@@ -93,8 +92,7 @@ class Session:
             }
         )
         self.seconds = 0.0
-        self.recent: deque[float] = deque(maxlen=RECENT)
-        self.best_score: float | None = None
+        self.scores = RunningScore()
         self.last_checkpoint = ""
         self._frame_log = FrameLog(run.folder / "frames")
         self._rows: list[dict[str, Any]] = []
@@ -135,8 +133,8 @@ class Session:
         if not restored.all():
             self.replay.close_episodes(last_obs.to(self.device))
             progress.restart_episodes(self.envs.reset()[0] if restored.any() else obs)
-        self.seconds, self.best_score = state["seconds"], state["best_score"]
-        self.recent.extend(state["recent"])
+        self.seconds = state["seconds"]
+        self.scores.load(state)
         self.last_checkpoint = checkpoint.folder.name
         self.notes.append(f"resumed at step {progress.step:,} from {checkpoint.folder}")
         return progress
@@ -152,7 +150,7 @@ class Session:
         parts = self.agent.state()
         if not checkpoints.finite(parts["weights"]):
             raise CommandError(self._diverged("the weights hold NaN or infinite numbers"), DIVERGED)
-        progress = self.progress
+        progress, leads = self.progress, self.scores.takes_lead()
         state = {
             "progress": {
                 "step": progress.step,
@@ -163,8 +161,7 @@ class Session:
                 "seconds": progress.seconds,
             },
             "seconds": self.seconds,
-            "recent": list(self.recent),
-            "best_score": self.best_score,
+            **self.scores.state(),
             "envs": self.envs.state_dict(),
         }
         replay = {**self.replay.state(), "obs": torch.as_tensor(progress.obs)}
@@ -172,7 +169,9 @@ class Session:
         try:
             shared = self._frame_log.append(self.replay)
             saved = checkpoints.write(folder, progress.step, {**parts, "replay": replay}, state, shared)
-            self._save_best(parts, state)
+            if leads:
+                weights = {"weights": parts["weights"]}
+                checkpoints.write(self.run.checkpoints / BEST, progress.step, weights, {"score": self.scores.mean}, [])
         except OSError as error:
             kept = self.last_checkpoint or "none yet"
             raise CommandError(
@@ -183,17 +182,6 @@ class Session:
         self.last_checkpoint = folder.name
         checkpoints.prune(self.run.checkpoints, KEEP)
         return saved
-
-    def _save_best(self, parts: dict[str, dict[str, torch.Tensor]], state: dict[str, Any]) -> None:
-        """Keep the weights apart if the recent scores are the best so far, once there are enough episodes to tell."""
-        if len(self.recent) < RECENT // 5:
-            return
-        score = float(np.mean(self.recent))
-        as_good = keeps_up(self.recent, self.best_score)
-        self.best_score = state["best_score"] = score if self.best_score is None else max(score, self.best_score)
-        if as_good:
-            weights = {"weights": parts["weights"]}
-            checkpoints.write(self.run.checkpoints / BEST, self.progress.step, weights, {"score": score}, [])
 
     def train(self, every: float = 1.0) -> Iterator[Report]:
         """Train until the budget is spent, yielding a report about every `every` seconds and at the end.
@@ -216,7 +204,7 @@ class Session:
             if number == 0:  # what is compiled for the first step says nothing of the speed
                 shown, shown_step = self.seconds, progress.step
             for episode in progress.finished:
-                self.recent.append(episode.score)
+                self.scores.add(episode.score)
                 self._rows.append({"kind": "episode", **asdict(episode), "seconds": round(self.seconds, 2)})
             done = (settings.steps and progress.step >= settings.steps) or (
                 settings.minutes and self.seconds >= 60 * settings.minutes
@@ -260,7 +248,7 @@ class Session:
             updates=progress.updates,
             episodes=progress.episodes,
             seconds=round(self.seconds, 2),
-            score=float(np.mean(self.recent)) if self.recent else None,
+            score=self.scores.mean,
             epsilon=self.config.epsilon(progress.step),
             loss=loss,
             q=q,
@@ -289,13 +277,3 @@ class Session:
         """Write what was not yet logged, and stop the emulators."""
         self._flush_metrics()
         self.envs.close()
-
-
-def keeps_up(scores: Sequence[float], best: float | None) -> bool:
-    """Return whether the mean of `scores`, two or more, is as high as the `best` mean so far, or lower by chance only.
-
-    By chance: by no more than its standard error. Of two agents that this can't tell apart, the newer one has learned
-    for longer. The best is the highest of all, so the agents that are kept do not sink step by step.
-    """
-    error = float(np.std(scores, ddof=1)) / len(scores) ** 0.5
-    return best is None or float(np.mean(scores)) >= best - error

@@ -14,11 +14,13 @@ import torch
 
 import rlrun
 from rlrun.agents import checkpoint as checkpoints
+from rlrun.cli import running_score
 from rlrun.cli import session as sessions
 from rlrun.cli.errors import DIVERGED, ENVIRONMENT, RESOURCES, USAGE, CommandError, run
 from rlrun.cli.main import cli
 from rlrun.cli.run import Run, read_metrics
-from rlrun.cli.session import Session, keeps_up
+from rlrun.cli.running_score import keeps_up
+from rlrun.cli.session import Session
 
 SMALL = {"learning_starts": 200, "checkpoint_steps": 500, "replay_capacity": 2_000, "num_envs": 4}
 COMMAND = [sys.executable, "-m", "rlrun"]
@@ -235,13 +237,17 @@ def test_the_best_weights_follow_the_highest_score_of_all(tmp_path: Path, monkey
         asked.append(best)
         return best is None
 
-    monkeypatch.setattr(sessions, "keeps_up", never)
+    monkeypatch.setattr(running_score, "keeps_up", never)
     run = train(tmp_path, steps=3_000)
     assert len(asked) > 3
     known = [best for best in asked if best is not None]
     assert known == sorted(known)
     assert checkpoints.read(run.checkpoints / sessions.BEST).step < 3_000
-    monkeypatch.setattr(sessions, "keeps_up", lambda scores, best: True)
+    newest, _ = checkpoints.newest(run.checkpoints)
+    assert newest is not None
+    state = newest.state()
+    assert state["best_score"] == max(known[-1], sum(state["recent"]) / len(state["recent"]))  # its own score counts
+    monkeypatch.setattr(running_score, "keeps_up", lambda scores, best: True)
     again = rlrun.train(resume=run.folder, steps=3_600, evaluate=0)
     assert checkpoints.read(again.checkpoints / sessions.BEST).step >= 3_600
 
